@@ -1,0 +1,43 @@
+# Everything happens in .venv; nothing but python3 (with venv and pip) and make is needed on the machine.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast lint format clean
+
+help:  ## show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## install everything into .venv
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "The venv module is missing: apt install python3-venv"; exit 1; }
+	@echo "Installing OrthoRay into .venv (a minute or two the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --frozen --inexact --all-extras --compile-bytecode --no-progress --quiet
+	@touch $(READY)
+
+run: $(READY)  ## start everything, analyse two sample images, and serve until Ctrl-C
+	@exec $(BIN)/orthoray up --demo
+
+test: lint  ## run all tests, with real servers, Ray and processes
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## run the tests that need neither Ray nor servers
+	@$(BIN)/python -m pytest tests/unit
+
+lint: $(READY)  ## check style, types and the direction of imports
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(READY)  ## bring the code into its style
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+clean:  ## remove what setup and tests have made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""OrthoRay: vegetation indices, field statistics and reports from aerial imagery."""
