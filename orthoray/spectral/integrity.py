@@ -1,0 +1,99 @@
+"""Whether an image file is whole, told without holding its pixels."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from rasterio.windows import Window
+
+from orthoray.errors import TruncatedImage
+from orthoray.spectral import tiff
+from orthoray.spectral.formats import BMP, JPEG, PNG, detect_format
+from orthoray.spectral.raster import WINDOW_PIXELS, open_raster
+from orthoray.spectral.tiff import read_exactly
+
+_PIECE = 1024 * 1024
+
+
+def check_complete(path: str | os.PathLike[str]) -> None:
+    """Raise `TruncatedImage` where the file was cut off or is visibly damaged.
+
+    JPEG is decoded, for it has no other check; the chunks of PNG are checked against their CRCs, the pixels
+    of BMP against the file's size, and so are all strips and tiles in all directories of TIFF (a sparse
+    file's empty blocks are allowed). Bytes after the image's end are allowed. Raises `NotAnImage` as
+    `detect_format` does.
+    """
+    location = Path(path)
+    kind = detect_format(location)
+    size = location.stat().st_size
+    if kind is JPEG:
+        _check_jpeg(location)
+        return
+    with location.open("rb") as file:
+        if kind is PNG:
+            _check_png(file)
+        elif kind is BMP:
+            _check_bmp(file, size)
+        else:
+            _check_tiff(file, size)
+
+
+def _check_jpeg(path: Path) -> None:
+    # Decoders paint what is missing grey and say so in a warning at most; `open_raster` makes it an error.
+    with open_raster(path) as dataset:
+        rows = max(1, WINDOW_PIXELS // dataset.width)
+        for row in range(0, dataset.height, rows):
+            dataset.read(window=Window(0, row, dataset.width, min(rows, dataset.height - row)))
+
+
+def _check_png(file: BinaryIO) -> None:
+    file.seek(8)
+    kind = b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", read_exactly(file, 8))
+        checksum = zlib.crc32(kind)
+        while length:
+            piece = read_exactly(file, min(length, _PIECE))
+            checksum = zlib.crc32(piece, checksum)
+            length -= len(piece)
+        if struct.unpack(">I", read_exactly(file, 4))[0] != checksum:
+            raise TruncatedImage
+
+
+def _check_bmp(file: BinaryIO, size: int) -> None:
+    declared, pixels_at, header_size = struct.unpack("<2xI4xII", read_exactly(file, 18))
+    if header_size == 12:
+        width, height, depth = struct.unpack("<HH2xH", read_exactly(file, 8))
+        compression = 0
+    else:
+        width, height, depth, compression = struct.unpack("<ii2xHI", read_exactly(file, 16))
+    row_bytes = (abs(width) * depth + 31) // 32 * 4
+    # 0, 3 and 6 are uncompressed; run-length coding leaves only the size that the file declares
+    needed = pixels_at + row_bytes * abs(height) if compression in {0, 3, 6} else declared
+    if size < needed:
+        raise TruncatedImage
+
+
+def _check_tiff(file: BinaryIO, size: int) -> None:
+    for fields in tiff.directories(file, size):
+        for offsets_tag, counts_tag in (
+            (tiff.STRIP_OFFSETS, tiff.STRIP_BYTE_COUNTS),
+            (tiff.TILE_OFFSETS, tiff.TILE_BYTE_COUNTS),
+        ):
+            if offsets_tag not in fields:
+                continue
+            starts = fields[offsets_tag]
+            # very old files leave the byte counts out: then at least the first byte has to be there
+            lengths = fields.get(counts_tag, np.ones_like(starts))
+            if len(starts) != len(lengths):
+                raise TruncatedImage
+            stored = (starts > 0) & (lengths > 0)
+            starts, lengths = starts[stored], lengths[stored]
+            # the first two keep the sum of the third from wrapping around
+            if (starts > size).any() or (lengths > size).any() or (starts + lengths > size).any():
+                raise TruncatedImage

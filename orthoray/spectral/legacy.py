@@ -1,0 +1,129 @@
+"""The RGB indices, the heatmap and the classes of the legacy contract, number for number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orthoray.spectral.classes import CLASS_NAMES, LEGACY_CUTS, LEGACY_INDICES, class_counts
+from orthoray.spectral.heatmap import palette_png, strips
+from orthoray.spectral.indices import Index, get_index
+from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
+
+
+class LegacyIndices(Mapping[str, NDArray[np.float32]]):
+    """The six indices of an RGB image: each float32 (H, W), computed on first access and kept.
+
+    Channel values go into the formulas as they are (0..255), in float32. The image is not copied: do not
+    change it before the indices that you need are there.
+    """
+
+    def __init__(self, image: NDArray[Any]) -> None:
+        """`image`: (H, W, 3) in RGB order, usually uint8.
+
+        Raises:
+            ValueError: it has another shape.
+        """
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"an RGB image has the shape (H, W, 3), not {image.shape}")
+        self._image = image
+        self._maps: dict[str, NDArray[np.float32]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Compute or recall one index. Raises KeyError for another name."""
+        if name not in LEGACY_INDICES:
+            raise KeyError(name)
+        if name not in self._maps:
+            self._maps[name] = self._compute(get_index(name))
+        return self._maps[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Answer without computing anything."""
+        return name in LEGACY_INDICES
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of the contract."""
+        return iter(LEGACY_INDICES)
+
+    def __len__(self) -> int:
+        """Six."""
+        return len(LEGACY_INDICES)
+
+    def _compute(self, index: Index) -> NDArray[np.float32]:
+        height, width = self._image.shape[:2]
+        result = np.empty((height, width), dtype=np.float32)
+        # by strips, so that a 20-megapixel photo costs its result and no whole-image temporaries
+        for rows in strips(height, width):
+            part = self._image[rows]
+            result[rows] = index.compute({band: part[..., at] for at, band in enumerate("RGB")})
+        return result
+
+
+def _finite_range(values: NDArray[Any]) -> tuple[Any, Any]:
+    """The least and the greatest finite value, as scalars of the map's dtype."""
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            raise ValueError("the index map has no valid value: there is nothing to draw")
+        low, high = finite.min(), finite.max()
+    return low, high
+
+
+def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
+    """The legacy heatmap of a map (H, W): an opaque palette PNG of the map's size, LOW is red, HIGH is blue.
+
+    `(v - min) / (max - min + 1e-6) * 255`, truncated to uint8, coloured by OpenCV's JET with red and blue
+    swapped. Values that are not finite count neither for min nor for max and are drawn as the minimum.
+
+    Raises:
+        ValueError: the map is empty, not two-dimensional, or has no finite value.
+    """
+    values = np.asarray(index_map)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError("a heatmap needs an index map of two dimensions with at least one pixel")
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    levels = np.empty(values.shape, dtype=np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = _finite_range(values)
+        divisor = high - low + 1e-6
+        for rows in strips(*values.shape):
+            scaled = values[rows] - low
+            scaled /= divisor
+            scaled *= 255
+            scaled[~np.isfinite(scaled)] = 0
+            levels[rows] = scaled
+    jet = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
+    # OpenCV's BGR rows taken as RGB: that is the swap of red and blue
+    return palette_png(levels, jet[:, 0].astype(np.uint8))
+
+
+def write_legacy_heatmap(index_map: ArrayLike, path: str | os.PathLike[str]) -> None:
+    """Write `legacy_heatmap_png` to `path`, whatever its suffix. Raises ValueError as that, or OSError."""
+    Path(path).write_bytes(legacy_heatmap_png(index_map))
+
+
+def classify_legacy(index_map: ArrayLike) -> tuple[dict[str, float], str]:
+    """The legacy classes of a map of any shape: Russian label -> percent of ALL pixels, and a sentence.
+
+    NaN is in no class but counts in the size. The sentence is that of the largest class, the first of equals.
+    An empty map gives no classes and the sentence for that; one of NaN alone gives zeros and that sentence.
+    """
+    values = np.asarray(index_map)
+    if values.size == 0:
+        return {}, TEXTS["ru"].empty
+    counts = class_counts(values, LEGACY_CUTS)
+    labels = TEXTS["ru"].labels
+    stats = {
+        labels[name]: count / values.size * 100.0 for name, count in zip(CLASS_NAMES, counts, strict=True)
+    }
+    if not any(counts):
+        return stats, TEXTS["ru"].empty
+    return stats, LEGACY_CONCLUSIONS[CLASS_NAMES[counts.index(max(counts))]]

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orthoray.errors import Impossible, MissingBands
+from orthoray.spectral.bands import LONG_NAMES, BandMap, parse_bands, require, resolve_bands
+
+
+@dataclass(frozen=True)
+class Fake:
+    colours: tuple[str, ...]
+    descriptions: tuple[str | None, ...] = ()
+    count: int = 0
+
+
+def fake(*colours: str, descriptions: tuple[str | None, ...] | None = None) -> Fake:
+    return Fake(colours, descriptions or (None,) * len(colours), len(colours))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, None),
+        ("  ", None),
+        ("R,G,B,N", ("R", "G", "B", "N")),
+        ("red, GREEN ,Blue,nir", ("R", "G", "B", "N")),
+        ("b,g,r,Red Edge,near-infrared", ("B", "G", "R", "RE1", "N")),
+        ("-,_,re1,RE2,swir1", ("-", "-", "RE1", "RE2", "S1")),
+        ("R,G,B,alpha", ("R", "G", "B", "alpha")),
+    ],
+)
+def test_parse_bands(text: str | None, expected: tuple[str, ...] | None) -> None:
+    assert parse_bands(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "words"),
+    [
+        ("R,G,X", None, "'X'"),
+        ("R,,B", None, "Unknown band name"),
+        ("R,red", None, "R is named twice"),
+        ("alpha,alpha", None, "named twice"),
+        ("R,G,B", 4, "names 3 bands, the image has 4"),
+    ],
+)
+def test_parse_bands_says_what_is_wrong(text: str, count: int | None, words: str) -> None:
+    with pytest.raises(Impossible, match=words):
+        parse_bands(text, count)
+
+
+@given(st.permutations(sorted(LONG_NAMES)).map(tuple))
+def test_canonical_names_parse_to_themselves(names: tuple[str, ...]) -> None:
+    assert parse_bands(",".join(names).lower(), len(names)) == names
+
+
+def test_unlabelled_fourth_band_stays_unnamed() -> None:
+    band_map = resolve_bands(fake("red", "green", "blue", "undefined"))
+    assert band_map == BandMap(("R", "G", "B", None), "colour interpretation")
+    assert band_map.numbers == {"R": 1, "G": 2, "B": 3}
+    assert band_map.unnamed == (4,)
+
+
+def test_grey_has_no_name() -> None:
+    assert resolve_bands(fake("gray")) == BandMap((None,), "none")
+
+
+def test_alpha_masks_unless_the_caller_names_it() -> None:
+    rgba = fake("red", "green", "blue", "alpha")
+    assert resolve_bands(rgba).alpha == 4
+    assert resolve_bands(rgba).unnamed == ()
+    assert resolve_bands(rgba, bands="R,G,B,N") == BandMap(("R", "G", "B", "N"), "caller", None)
+    assert resolve_bands(rgba, bands="R,G,B,-").alpha == 4
+    assert resolve_bands(rgba, sensor="rgb").alpha == 4
+    assert resolve_bands(rgba, sensor="rgbn").alpha is None
+
+
+def test_caller_may_declare_a_mask() -> None:
+    plain = fake("gray", "undefined")
+    assert resolve_bands(plain, bands=("N", "alpha")) == BandMap(("N", None), "caller", 2)
+
+
+def test_caller_wins_over_everything() -> None:
+    image = fake("red", "green", "blue", descriptions=("blue", "green", "red"))
+    assert resolve_bands(image, bands="N,R,G", sensor="rgb").known == ("N", "R", "G")
+    assert resolve_bands(image, sensor="RGB").source == "sensor preset rgb"
+    assert resolve_bands(image).known == ("B", "G", "R")
+    assert resolve_bands(image).source == "descriptions"
+
+
+def test_descriptions_fill_up_with_colours() -> None:
+    image = fake("red", "green", "blue", "undefined", descriptions=(None, None, None, "Near Infrared"))
+    assert resolve_bands(image) == BandMap(("R", "G", "B", "N"), "descriptions")
+
+
+def test_descriptions_contradicting_colours_win() -> None:
+    image = fake("red", "green", "blue", descriptions=("NIR", "Red", None))
+    assert resolve_bands(image).names == ("N", "R", "B")
+
+
+@pytest.mark.parametrize("text", ["B4", "band 1", "665 nm", "R", ""])
+def test_other_descriptions_name_nothing(text: str) -> None:
+    assert resolve_bands(fake("gray", descriptions=(text,))).names == (None,)
+
+
+def test_a_name_claimed_twice_belongs_to_neither() -> None:
+    assert resolve_bands(fake("gray", "undefined", descriptions=("red", "red"))).names == (None, None)
+
+
+def test_gdal_infrared_colours() -> None:
+    assert resolve_bands(fake("nir", "rededge", "red")).names == ("N", "RE1", "R")
+
+
+def test_micasense_orders_differ() -> None:
+    stack = fake(*["undefined"] * 5)
+    assert resolve_bands(stack, sensor="MicaSense RedEdge").numbers["N"] == 4
+    assert resolve_bands(stack, sensor="micasense_rededge_by_wavelength").numbers["N"] == 5
+
+
+def test_sensor_errors() -> None:
+    with pytest.raises(Impossible, match="Unknown sensor") as caught:
+        resolve_bands(fake("gray"), sensor="X-Cam")
+    assert "rgbn" in caught.value.fields["known_sensors"]
+    with pytest.raises(Impossible, match="has 4 bands, the image has 3"):
+        resolve_bands(fake("red", "green", "blue"), sensor="rgbn")
+
+
+def test_missing_bands_names_the_remedy() -> None:
+    band_map = resolve_bands(fake("red", "green", "blue", "undefined"))
+    require(band_map, ("G", "R"))
+    with pytest.raises(MissingBands) as caught:
+        require(band_map, ("N", "R"))
+    assert caught.value.fields == {
+        "missing_bands": ["N"],
+        "known_bands": ["R", "G", "B"],
+        "unnamed_bands": [4],
+    }
+    for words in ("N (near infrared)", "R, G, B", "band 4", "bands=R,G,B,N"):
+        assert words in caught.value.detail
+
+
+def test_missing_bands_without_spare_bands_offers_no_renaming() -> None:
+    with pytest.raises(MissingBands) as caught:
+        require(resolve_bands(fake("red", "green", "blue")), ("N",))
+    assert "bands=" not in caught.value.detail
+
+
+def test_band_map_travels() -> None:
+    band_map = BandMap(("R", None, "N"), "caller", 2)
+    assert pickle.loads(pickle.dumps(band_map)) == band_map  # noqa: S301 - our own bytes
+    assert json.loads(json.dumps(band_map.to_dict())) == {
+        "bands": {"R": 1, "N": 3},
+        "source": "caller",
+        "alpha": 2,
+    }
