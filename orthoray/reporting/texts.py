@@ -1,0 +1,275 @@
+"""Every word of the reports, in English, Russian and Romanian.
+
+Russian and Romanian readers use these reports beside English ones, so a phrase without all three is an
+error that the tests find. Placeholders are in the form of `str.format`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from orthoray.errors import BadInput
+
+LANGUAGES = ("en", "ru", "ro")
+DEFAULT_LANGUAGE = "ru"
+
+PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        # title block
+        "report_title": ("Field report", "Отчёт о состоянии поля", "Raport privind starea câmpului"),
+        "report_subject": (
+            "Vegetation index {index}",
+            "Вегетационный индекс {index}",
+            "Indice de vegetație {index}",
+        ),
+        "report_date": ("Report date", "Дата отчёта", "Data raportului"),
+        "report_id": ("Report no.", "Отчёт №", "Raport nr."),
+        "also_known_as": ("also known as {name}", "также известен как {name}", "cunoscut și ca {name}"),
+        "page": ("Page {page} / {pages}", "Страница {page} / {pages}", "Pagina {page} / {pages}"),
+        # key figures
+        "mean": ("Mean", "Среднее", "Media"),
+        "median": ("Median", "Медиана", "Mediana"),
+        "healthy_share": ("Healthy vegetation", "Здоровые растения", "Vegetație sănătoasă"),
+        "largest_class": (
+            "Largest class: {label}",
+            "Наибольший класс: {label}",
+            "Clasa cea mai mare: {label}",
+        ),
+        "analysed_area": ("Analysed area", "Площадь анализа", "Suprafața analizată"),
+        "no_areas": (
+            "not georeferenced: no areas",
+            "без геопривязки: площадей нет",
+            "fără georeferențiere: fără suprafețe",
+        ),
+        # conclusion
+        "conclusion": ("Conclusion", "Заключение", "Concluzie"),
+        "verdict_healthy": (
+            "Healthy vegetation prevails ({percent} of the analysed area). The usual inspections are enough.",
+            "Преобладают здоровые растения ({percent} площади). Достаточно обычных осмотров.",
+            "Predomină vegetația sănătoasă ({percent} din suprafață). Sunt suficiente inspecțiile obișnuite.",
+        ),
+        "verdict_mild_stress": (
+            "Mild stress prevails ({percent} of the analysed area). Inspect these places and check water "
+            "and nutrition.",
+            "Преобладает лёгкий стресс ({percent} площади). Осмотрите эти участки, проверьте влагу и "
+            "питание растений.",
+            "Predomină stresul ușor ({percent} din suprafață). Inspectați aceste zone și verificați apa și "
+            "nutriția plantelor.",
+        ),
+        "verdict_severe_stress": (
+            "Severe stress prevails ({percent} of the analysed area). Inspect the field soon and find the "
+            "cause.",
+            "Преобладает сильный стресс ({percent} площади). Осмотрите поле в ближайшие дни и установите "
+            "причину.",
+            "Predomină stresul sever ({percent} din suprafață). Inspectați câmpul în curând și stabiliți "
+            "cauza.",
+        ),
+        "verdict_critical": (
+            "Critical condition or bare soil prevails ({percent} of the analysed area). Inspect the field "
+            "at once.",
+            "Преобладает критическое состояние или открытая почва ({percent} площади). Осмотрите поле "
+            "немедленно.",
+            "Predomină starea critică sau solul descoperit ({percent} din suprafață). Inspectați câmpul "
+            "imediat.",
+        ),
+        "verdict_other": (
+            "The largest class is “{label}” ({percent} of the analysed area).",
+            "Наибольший класс — «{label}» ({percent} площади).",
+            "Clasa cea mai mare este „{label}” ({percent} din suprafață).",
+        ),
+        # pictures
+        "original_image": ("Original image", "Исходное изображение", "Imaginea originală"),
+        "heatmap": ("Heatmap", "Тепловая карта", "Harta termică"),
+        "picture_missing": ("No picture", "Изображения нет", "Imaginea lipsește"),
+        "picture_unreadable": (
+            "The picture cannot be shown",
+            "Изображение не удалось показать",
+            "Imaginea nu poate fi afișată",
+        ),
+        # classes
+        "classes": ("Condition of the field", "Состояние поля", "Starea câmpului"),
+        "class": ("Class", "Класс", "Clasa"),
+        "range": ("Index values", "Значения индекса", "Valorile indicelui"),
+        "pixels": ("Pixels", "Пиксели", "Pixeli"),
+        "percent": ("Share", "Доля", "Pondere"),
+        "area_ha": ("Area, ha", "Площадь, га", "Suprafață, ha"),
+        "area_m2": ("Area, m²", "Площадь, м²", "Suprafață, m²"),
+        "total": ("Total", "Всего", "Total"),
+        "range_between": ("{lower} to {upper}", "от {lower} до {upper}", "de la {lower} la {upper}"),
+        "class_healthy": ("Healthy", "Здоровые", "Sănătoase"),
+        "class_mild_stress": ("Mild stress", "Лёгкий стресс", "Stres ușor"),
+        "class_severe_stress": ("Severe stress", "Сильный стресс", "Stres sever"),
+        "class_critical": ("Critical", "Критическое", "Critic"),
+        "class_unnamed": ("Class {number}", "Класс {number}", "Clasa {number}"),
+        # distribution
+        "distribution": ("Distribution of values", "Распределение значений", "Distribuția valorilor"),
+        "minimum": ("Minimum", "Минимум", "Minim"),
+        "maximum": ("Maximum", "Максимум", "Maxim"),
+        "std": ("Standard deviation", "Стандартное отклонение", "Abatere standard"),
+        "p2": ("2nd percentile", "2-й процентиль", "Percentila 2"),
+        "p98": ("98th percentile", "98-й процентиль", "Percentila 98"),
+        "share_of_pixels": ("share of pixels, %", "доля пикселей, %", "ponderea pixelilor, %"),
+        # index
+        "index": ("The index", "Индекс", "Indicele"),
+        "long_name": ("Full name", "Полное название", "Denumire completă"),
+        "common_name": ("Also known as", "Также известен как", "Cunoscut și ca"),
+        "formula": ("Formula", "Формула", "Formula"),
+        "reference": ("Reference", "Источник", "Referință"),
+        "purpose": ("What it is good for", "Для чего применяется", "La ce folosește"),
+        "thresholds": ("Class thresholds", "Пороги классов", "Pragurile claselor"),
+        "threshold_source": ("Source of thresholds", "Источник порогов", "Sursa pragurilor"),
+        "edge_rule": (
+            "a value equal to a threshold belongs to the class below it",
+            "значение, равное порогу, относится к нижнему классу",
+            "o valoare egală cu pragul aparține clasei inferioare",
+        ),
+        # image
+        "image": ("The image", "Снимок", "Imaginea"),
+        "file_name": ("File", "Файл", "Fișier"),
+        "size": ("Size", "Размер", "Dimensiuni"),
+        "gsd": ("Ground resolution", "Размер пикселя", "Rezoluția la sol"),
+        "captured_at": ("Captured", "Время съёмки", "Data captării"),
+        "camera": ("Camera", "Камера", "Camera"),
+        "position": ("GPS position", "Координаты GPS", "Poziția GPS"),
+        "altitude": ("Altitude", "Высота", "Altitudine"),
+        "centre": ("Centre of the image", "Центр снимка", "Centrul imaginii"),
+        "bounds": ("Bounds (WGS 84)", "Границы (WGS 84)", "Limite (WGS 84)"),
+        "crs": ("Coordinate system", "Система координат", "Sistem de coordonate"),
+        "not_georeferenced": ("not georeferenced", "геопривязки нет", "fără georeferențiere"),
+        # quality and provenance
+        "provenance": ("How it was computed", "Как это рассчитано", "Cum a fost calculat"),
+        "valid_pixels": ("Valid pixels", "Годные пиксели", "Pixeli valizi"),
+        "nodata_pixels": ("Pixels without data", "Пиксели без данных", "Pixeli fără date"),
+        "invalid_pixels": ("Pixels not computable", "Невычислимые пиксели", "Pixeli necalculabili"),
+        "engine": ("Engine", "Движок расчёта", "Motor de calcul"),
+        "versions": ("Versions", "Версии", "Versiuni"),
+        "band_map": ("Bands used", "Каналы", "Benzi folosite"),
+        "scale": ("Scale", "Множитель", "Factor de scară"),
+        "offset": ("Offset", "Смещение", "Decalaj"),
+        "image_digest": ("Image digest", "Контрольная сумма", "Suma de control"),
+        "run_id": ("Analysis run", "Анализ №", "Analiza nr."),
+        "completed_at": ("Analysis completed", "Анализ завершён", "Analiză finalizată"),
+        "calibration": ("Calibration", "Калибровка", "Calibrare"),
+        "calibration_unknown": (
+            "Not known: the values come from pixels as stored. Compare images of different days or cameras "
+            "with care.",
+            "Неизвестна: значения вычислены из пикселей файла как есть. Сравнивайте снимки разных дней и "
+            "камер с осторожностью.",
+            "Necunoscută: valorile provin din pixelii fișierului, așa cum sunt. Comparați cu prudență "
+            "imagini din zile sau de la camere diferite.",
+        ),
+        "signature": ("Agronomist", "Агроном", "Agronom"),
+        "signature_name": ("name and signature", "Ф. И. О., подпись", "nume și semnătură"),
+        "signature_date": ("date", "дата", "data"),
+        "remarks": ("Remarks", "Замечания", "Observații"),
+        # the one-page report
+        "simple_title": (
+            "Analysis of an aerial image: {index}",
+            "Отчёт об анализе снимка: {index}",
+            "Raport de analiză a imaginii: {index}",
+        ),
+        "simple_date": ("Date", "Дата", "Data"),
+        "no_gps": ("no GPS data", "нет данных GPS", "fără date GPS"),
+        # numbers and units
+        "date": ("{day} {month} {year}", "{day} {month} {year} г.", "{day} {month} {year}"),
+        "date_time": ("{date}, {time}", "{date}, {time}", "{date}, ora {time}"),
+        "hectares": ("{number} ha", "{number} га", "{number} ha"),
+        "square_metres": ("{number} m²", "{number} м²", "{number} m²"),
+        "metres": ("{number} m", "{number} м", "{number} m"),
+        "centimetres_per_pixel": ("{number} cm/pixel", "{number} см/пиксель", "{number} cm/pixel"),
+        "metres_per_pixel": ("{number} m/pixel", "{number} м/пиксель", "{number} m/pixel"),
+        "pixel_size": (
+            "{width} × {height} pixels",
+            "{width} × {height} пикселей",
+            "{width} × {height} pixeli",
+        ),
+        "bytes": ("{number} B", "{number} Б", "{number} B"),
+        "kilobytes": ("{number} kB", "{number} кБ", "{number} kB"),
+        "megabytes": ("{number} MB", "{number} МБ", "{number} MB"),
+        "gigabytes": ("{number} GB", "{number} ГБ", "{number} GB"),
+        "north": ("{number}° N", "{number}° с. ш.", "{number}° N"),
+        "south": ("{number}° S", "{number}° ю. ш.", "{number}° S"),
+        "east": ("{number}° E", "{number}° в. д.", "{number}° E"),
+        "west": ("{number}° W", "{number}° з. д.", "{number}° V"),
+    }
+)
+
+MONTHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "en": (
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ),
+        "ru": (
+            "января",
+            "февраля",
+            "марта",
+            "апреля",
+            "мая",
+            "июня",
+            "июля",
+            "августа",
+            "сентября",
+            "октября",
+            "ноября",
+            "декабря",
+        ),
+        "ro": (
+            "ianuarie",
+            "februarie",
+            "martie",
+            "aprilie",
+            "mai",
+            "iunie",
+            "iulie",
+            "august",
+            "septembrie",
+            "octombrie",
+            "noiembrie",
+            "decembrie",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The phrases of one language: `Texts("ro")("page", page=1, pages=2)`."""
+
+    language: str
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """The phrase under `key` with its placeholders filled; `KeyError` where there is none."""
+        phrase = PHRASES[key][LANGUAGES.index(self.language)]
+        return phrase.format(**values) if values else phrase
+
+    def get(self, key: str) -> str | None:
+        """The phrase under `key`, or None: for keys that come with the data."""
+        return self(key) if key in PHRASES else None
+
+
+def texts_for(language: str | None) -> Texts:
+    """The phrases for a language tag (`ru`, `ro-MD`, ...); None means the default, Russian.
+
+    Raises `BadInput` for a language in which no report is written.
+    """
+    primary = (language or DEFAULT_LANGUAGE).replace("_", "-").split("-")[0].strip().lower()
+    if primary not in LANGUAGES:
+        raise BadInput(
+            "Reports are written in English (en), Russian (ru) or Romanian (ro): ask for one of these.",
+            languages=list(LANGUAGES),
+        )
+    return Texts(primary)

@@ -1,0 +1,160 @@
+"""The JSON records of a run and its imagery become the content of a report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orthoray.errors import BadInput
+from orthoray.reporting.content import ImageFacts, ReportContent, content_from_records
+
+RUN: dict[str, Any] = {
+    "id": "run-1",
+    "index_type": "NDVI",
+    "language": "ru",
+    "conclusion": "Всё хорошо.",
+    "completed_at": "2026-11-22T14:05:11Z",
+    "statistics": {
+        "valid_pixels": 90,
+        "nodata_pixels": 7,
+        "invalid_pixels": 3,
+        "mean": 0.5,
+        "median": None,
+        "area_m2": 2250.0,
+        "histogram": {"edges": [0, 0.5, 1], "counts": [30, 60]},
+        "classes": [
+            {
+                "name": "healthy",
+                "label": "Здоровые!",
+                "lower": 0.3,
+                "upper": None,
+                "pixels": 60,
+                "percent": 66.7,
+            },
+            {
+                "name": "critical",
+                "label": "Критическое",
+                "lower": None,
+                "upper": 0.3,
+                "pixels": 30,
+                "percent": 33.3,
+            },
+        ],
+    },
+    "provenance": {
+        "index": "NDVI",
+        "long_name": "Normalized Difference Vegetation Index",
+        "formula": "(N - R)/(N + R)",
+        "thresholds": {"id": "wheat", "cuts": [0.65, 0.35], "source": "a paper"},
+        "band_map": {"R": 1, "N": 4},
+        "versions": {"orthoray": "0.1.0"},
+    },
+}
+IMAGERY: dict[str, Any] = {
+    "original_filename": "field.tif",
+    "width": 10,
+    "height": 10,
+    "captured_at": "2026-05-01T10:00:00+03:00",
+    "camera": {"make": "DJI", "model": "DJI Mavic 3M"},
+    "gps": {"latitude": 47.0, "longitude": 28.0, "altitude_m": 100},
+    "crs": {"epsg": 32635, "name": "WGS 84 / UTM zone 35N"},
+    "gsd_m": 5,
+    "bounds_wgs84": [28.0, 47.0, 28.5, 47.5],
+    "size_bytes": 1234,
+}
+
+
+def read(run: Any = RUN, imagery: Any = IMAGERY, language: str | None = "ru", **over: Any) -> ReportContent:
+    options = {"report_id": "r-1", "created_at": datetime(2026, 11, 22, tzinfo=UTC), **over}
+    return content_from_records(run, imagery, language=language, **options)
+
+
+def test_whole_records_are_read() -> None:
+    content = read()
+    assert content.index.long_name == "Normalized Difference Vegetation Index"
+    assert content.index.purpose is not None
+    assert content.statistics.mean == 0.5
+    assert content.statistics.median is None
+    assert content.statistics.invalid_pixels == 3
+    assert content.histogram is not None
+    assert content.histogram.counts == (30, 60)
+    assert content.thresholds.cuts == (0.35, 0.65)
+    assert content.provenance["band_map"] == "R = 1, N = 4"
+    assert content.provenance["versions"] == "orthoray 0.1.0"
+    assert content.image.camera == "DJI Mavic 3M"
+    assert content.image.crs == "WGS 84 / UTM zone 35N, EPSG:32635"
+    assert content.image.captured_at == datetime(2026, 5, 1, 7, tzinfo=UTC)
+    assert content.conclusion == "Всё хорошо."
+
+
+def test_in_the_language_of_the_run_its_own_labels_stay() -> None:
+    assert [row.label for row in read().classes] == ["Здоровые!", "Критическое"]
+
+
+def test_in_another_language_labels_and_conclusion_are_written_anew() -> None:
+    content = read(language="ro")
+    assert [row.label for row in content.classes] == ["Sănătoase", "Critic"]
+    assert content.conclusion is not None
+    assert "66,7" in content.conclusion
+    assert "Predomină vegetația sănătoasă" in content.conclusion
+
+
+def test_an_old_record_has_only_stats() -> None:
+    stats = {"Здоровые": 70.0, "Легкий стресс": 30.0, "Прочее": 0.0}
+    content = read({"index_type": "VARI", "stats": stats}, {}, "en")
+    assert [row.label for row in content.classes] == ["Healthy", "Mild stress", "Прочее"]
+    assert [row.percent for row in content.classes] == [70.0, 30.0, 0.0]
+    assert content.conclusion is not None
+    assert content.conclusion.startswith("Healthy vegetation prevails (70.0%")
+
+
+def test_a_class_outside_the_vocabulary_is_the_verdict_by_its_label() -> None:
+    content = read({"stats": {"Weeds": 80.0, "Crop": 20.0}}, {}, "en")
+    assert content.conclusion == "The largest class is “Weeds” (80.0% of the analysed area)."
+    assert len({row.color for row in content.classes}) == 2
+
+
+def test_empty_records_make_an_empty_report() -> None:
+    content = read({}, {}, None, report_id=None, created_at=None)
+    assert content == ReportContent(language="ru")
+
+
+@pytest.mark.parametrize(
+    "histogram",
+    [
+        {"edges": [0, 1], "counts": [1, 2]},
+        {"edges": [1, 0], "counts": [1]},
+        {"edges": [0, 1], "counts": [-1]},
+        {},
+    ],
+)
+def test_a_histogram_that_is_none_is_left_out(histogram: dict[str, Any]) -> None:
+    assert read({"statistics": {"histogram": histogram}}, {}).histogram is None
+
+
+@pytest.mark.parametrize("first", [[0, "#000000"], {"value": 0, "color": "#000000"}, (0, "#000000")])
+def test_legend_stops_in_either_form(first: Any) -> None:
+    legend = read(legend={"stops": [[1, "#ffffff"], first], "title": "NDVI"}).legend
+    assert legend is not None
+    assert legend.stops == ((0.0, "#000000"), (1.0, "#ffffff"))
+    assert (legend.vmin, legend.vmax, legend.title) == (0.0, 1.0, "NDVI")
+
+
+@pytest.mark.parametrize(
+    "stops", [[], [[0, "#000000"]], [[0, "red"], [1, "#ffffff"]], [[0, "#000000"]] * 2, None]
+)
+def test_a_legend_without_a_scale_is_left_out(stops: Any) -> None:
+    assert read(legend={"stops": stops}).legend is None
+
+
+def test_the_centre_of_the_bounds() -> None:
+    assert ImageFacts(bounds_wgs84=(28.0, 47.0, 28.5, 47.5)).centre == pytest.approx((47.25, 28.25))
+    assert ImageFacts(bounds_wgs84=(179.0, -1.0, -177.0, 1.0)).centre == pytest.approx((0.0, -179.0))
+    assert ImageFacts().centre is None
+
+
+def test_a_language_without_reports_is_refused() -> None:
+    with pytest.raises(BadInput, match="English"):
+        read(language="xx")
