@@ -1,0 +1,68 @@
+"""The worker of the analysis-service: takes runs from the queue and hands the compute to Ray tasks."""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+import ray
+from ray import ObjectRefGenerator
+
+from actors.compute import attempt
+from actors.loop import QueueWorker
+from orthoray.contracts import Outcome, ReportRequest
+from orthoray.ports import AnalysisPort, ReportPort
+from orthoray.queue import RETRY, JobContext, Queue
+from orthoray.remote import remote_by_name
+from orthoray.storage.config import StorageConfig
+from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
+from pipelines.tasks import analyse_object
+
+
+class AnalysisWorker(QueueWorker):
+    """Jobs of analysis_db."""
+
+    def __init__(
+        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = 4
+    ) -> None:
+        self._storage = storage
+        self._analysis = remote_by_name("analysis-service", AnalysisPort)
+        self._report = remote_by_name("report-service", ReportPort)
+        super().__init__(dsn, redis_url, compute)
+
+    def register(self, queue: Queue) -> None:
+        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY, pass_context=True)
+        async def analyse(context: JobContext, run_id: str) -> None:
+            run = UUID(run_id)
+            await attempt(
+                self._analyse(run),
+                context,
+                lambda reason: self._analysis.fail_run(run, reason),
+                what="analysis",
+            )
+
+        @queue.app.task(name=REQUEST_REPORT.name, queue=REQUEST_REPORT.queue, retry=RETRY)
+        async def request_report(tenant: str, run_id: str, language: str) -> None:
+            request = ReportRequest.model_validate({"analysis_run_id": run_id, "language": language})
+            await self._report.create(tenant, request)
+
+        @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue, retry=RETRY)
+        async def clean_up(tenant: str, run_id: str) -> None:
+            await self._analysis.clean_up(tenant, UUID(run_id))
+
+    async def _analyse(self, run_id: UUID) -> None:
+        order = await self._analysis.start_run(run_id)
+        if order is None:
+            return
+        # Ray's types do not know that the reference to a generator's result is itself a generator of references.
+        stream = cast(ObjectRefGenerator, analyse_object.remote(self._storage, order))
+        async for reference in stream:
+            step = await reference
+            if isinstance(step, Outcome):
+                await self._analysis.complete_run(run_id, step)
+            elif not await self._analysis.report_progress(run_id, step):
+                ray.cancel(stream)
+                return
+
+
+AnalysisWorkerActor = ray.remote(AnalysisWorker)

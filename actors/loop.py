@@ -1,0 +1,83 @@
+"""The worker loop of a queue, in a thread of its own: an actor that lives is a worker that works."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from abc import ABC, abstractmethod
+
+import structlog
+
+from orthoray.events import open_sink
+from orthoray.queue import HEARTBEAT_S, RETRY_FOREVER, STALLED_AFTER_S, Queue
+from orthoray.tasks import PUBLISH_EVENT
+
+# Jobs that only talk to databases and storage: they wait for others most of the time.
+CHORES = 8
+RESTART_DELAY_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class QueueWorker(ABC):
+    """Base of the worker actors: carries out the jobs of one service's database.
+
+    The loop starts with the actor, for Serve makes a new actor when one dies, and begins again by itself when the database was
+    away. `compute` is how many jobs of the queue `compute` may be under way at once; they wait for Ray tasks.
+    """
+
+    def __init__(self, dsn: str, redis_url: str | None = None, compute: int = 0) -> None:
+        self._dsn = dsn
+        self._redis_url = redis_url
+        self._compute = compute
+        self._seen_alive = time.monotonic()
+        threading.Thread(target=lambda: asyncio.run(self._work_for_ever()), name="queue", daemon=True).start()
+
+    @abstractmethod
+    def register(self, queue: Queue) -> None:
+        """Tell the queue how each kind of job is carried out."""
+
+    def is_working(self) -> bool:
+        """Whether the loop has talked to its database lately."""
+        return time.monotonic() - self._seen_alive < STALLED_AFTER_S
+
+    async def _work_for_ever(self) -> None:
+        while True:
+            try:
+                await self._work()
+            except Exception as error:
+                log.warning("queue interrupted", reason=type(error).__name__, detail=str(error)[:200])
+            await asyncio.sleep(RESTART_DELAY_S)
+
+    async def _work(self) -> None:
+        queue = Queue(self._dsn)
+        async with open_sink(self._redis_url) as sink, queue.app.open_async():
+
+            @queue.app.task(name=PUBLISH_EVENT.name, queue=PUBLISH_EVENT.queue, retry=RETRY_FOREVER)
+            async def publish(event: dict[str, object]) -> None:
+                await sink.publish(event)
+
+            self.register(queue)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._put_back_stalled(queue))
+                group.create_task(self._run(queue, ["chores", "events"], CHORES))
+                if self._compute:
+                    group.create_task(self._run(queue, ["compute"], self._compute))
+
+    async def _run(self, queue: Queue, names: list[str], concurrency: int) -> None:
+        await queue.app.run_worker_async(
+            queues=names,
+            concurrency=concurrency,
+            install_signal_handlers=False,
+            update_heartbeat_interval=HEARTBEAT_S,
+            stalled_worker_timeout=STALLED_AFTER_S,
+            delete_jobs="successful",
+        )
+
+    async def _put_back_stalled(self, queue: Queue) -> None:
+        while True:
+            if count := await queue.put_back_stalled():
+                log.warning("jobs of a dead worker put back", count=count)
+            self._seen_alive = time.monotonic()
+            await asyncio.sleep(HEARTBEAT_S)

@@ -1,0 +1,51 @@
+"""The worker of the report-service: takes reports from the queue and hands the rendering to Ray tasks."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import ray
+
+from actors.compute import attempt
+from actors.loop import QueueWorker
+from orthoray.ports import ReportPort
+from orthoray.queue import RETRY, JobContext, Queue
+from orthoray.remote import remote_by_name
+from orthoray.storage.config import StorageConfig
+from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from pipelines.tasks import render_report
+
+
+class ReportWorker(QueueWorker):
+    """Jobs of report_db."""
+
+    def __init__(
+        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = 4
+    ) -> None:
+        self._storage = storage
+        self._report = remote_by_name("report-service", ReportPort)
+        super().__init__(dsn, redis_url, compute)
+
+    def register(self, queue: Queue) -> None:
+        @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY, pass_context=True)
+        async def render(context: JobContext, report_id: str) -> None:
+            report = UUID(report_id)
+            await attempt(
+                self._render(report),
+                context,
+                lambda reason: self._report.fail_report(report, reason),
+                what="report",
+            )
+
+        @queue.app.task(name=CLEAN_UP_REPORT.name, queue=CLEAN_UP_REPORT.queue, retry=RETRY)
+        async def clean_up(tenant: str, report_id: str) -> None:
+            await self._report.clean_up(tenant, UUID(report_id))
+
+    async def _render(self, report_id: UUID) -> None:
+        order = await self._report.start_report(report_id)
+        if order is not None:
+            key = await render_report.remote(self._storage, order)
+            await self._report.complete_report(report_id, self._storage.reports, key)
+
+
+ReportWorkerActor = ray.remote(ReportWorker)

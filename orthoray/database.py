@@ -1,0 +1,128 @@
+"""PostgreSQL: pools, named queries from `.sql` files, and numbered migrations under an advisory lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+from procrastinate.schema import SchemaManager
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from orthoray.errors import ConfigurationError, Unavailable
+
+Connection = psycopg.AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+# Any number will do as long as all versions of OrthoRay use the same one.
+_MIGRATION_LOCK = 0x0_57_40_12_A7
+_HEADER = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+
+
+def read_queries(path: Path) -> Mapping[str, LiteralString]:
+    """The statements of a file in which each stands below a line `-- name: <name>`."""
+    parts = _HEADER.split(path.read_text(encoding="utf-8"))
+    # Files that ship with the package are as trusted as code, which is what LiteralString stands for.
+    return {
+        name: cast(LiteralString, text.strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
+    """A pool whose connections are checked before use, so that a restarted server costs no request."""
+    pool: Pool = AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=max_size,
+        timeout=10.0,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={"row_factory": dict_row, "connect_timeout": 5},
+        connection_class=psycopg.AsyncConnection[DictRow],
+        open=False,
+    )
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection in one transaction, committed when the block ends well.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            yield connection
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Unavailable(
+            "The database does not answer at the moment: try again in a few seconds."
+        ) from error
+
+
+async def fetch_one(pool: Pool, query: LiteralString, parameters: Mapping[str, Any]) -> DictRow | None:
+    async with transaction(pool) as connection:
+        return await (await connection.execute(query, parameters)).fetchone()
+
+
+async def fetch_all(pool: Pool, query: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
+    async with transaction(pool) as connection:
+        return await (await connection.execute(query, parameters)).fetchall()
+
+
+async def ping(pool: Pool, name: str) -> dict[str, str]:
+    """Nothing when the database answers, else the reason under its name."""
+    try:
+        async with transaction(pool) as connection:
+            await connection.execute("select 1")
+    except Unavailable as error:
+        return {name: error.detail}
+    return {}
+
+
+def migrate(dsn: str, folder: Path) -> list[str]:
+    """Bring a database to the newest schema; returns the names of the steps that were applied.
+
+    Steps are `folder/NNNN_name.sql` in order, after the queue's own schema. Each runs in its own transaction together with
+    its entry in `schema_migrations`; an advisory lock makes a second migrator wait.
+
+    Raises:
+        ConfigurationError: the database cannot be reached, or was made by a newer version.
+    """
+    steps: dict[str, LiteralString] = {"0000_queue": SchemaManager.get_schema()}
+    steps |= {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted(folder.glob("[0-9]*.sql"))
+    }
+    applied = []
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+            connection.execute(
+                "create table if not exists schema_migrations"
+                " (name text primary key, applied_at timestamptz not null default now())"
+            )
+            done = {row[0] for row in connection.execute("select name from schema_migrations")}
+            if unknown := sorted(done - set(steps)):
+                raise ConfigurationError(
+                    f"The database was made by a newer OrthoRay (it has {unknown[-1]}): install that version or newer."
+                )
+            for name, sql in steps.items():
+                if name in done:
+                    continue
+                with connection.transaction():
+                    connection.execute(sql)
+                    connection.execute("insert into schema_migrations (name) values (%s)", [name])
+                applied.append(name)
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigurationError(f"The database cannot be reached: {reason}") from error
+    return applied

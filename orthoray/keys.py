@@ -1,0 +1,42 @@
+"""Object keys: they depend on ids alone, so that a repeated step writes the same object again."""
+
+from __future__ import annotations
+
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from orthoray.contracts import DEFAULT_TENANT
+
+
+def _of_tenant(tenant: str, key: str) -> str:
+    """Keys of the default tenant keep the shape that older installations have."""
+    return key if tenant == DEFAULT_TENANT else f"{tenant}/{key}"
+
+
+def imagery_prefix(tenant: str, imagery_id: UUID) -> str:
+    """The folder of an imagery's files, with its closing slash."""
+    return _of_tenant(tenant, f"imagery/{imagery_id}/")
+
+
+def imagery_key(tenant: str, imagery_id: UUID, filename: str) -> str:
+    return imagery_prefix(tenant, imagery_id) + filename
+
+
+def thumbnail_key(tenant: str, imagery_id: UUID) -> str:
+    return _of_tenant(tenant, f"thumbnails/{imagery_id}.png")
+
+
+def heatmap_key(tenant: str, run_id: UUID) -> str:
+    return _of_tenant(tenant, f"heatmaps/{run_id}.png")
+
+
+def index_key(tenant: str, run_id: UUID) -> str:
+    return _of_tenant(tenant, f"indices/{run_id}.tif")
+
+
+def report_key(tenant: str, report_id: UUID) -> str:
+    return _of_tenant(tenant, f"reports/{report_id}.pdf")
+
+
+def report_id(run_id: UUID, language: str) -> UUID:
+    """There is one report per run and language, and its id says so."""
+    return uuid5(NAMESPACE_URL, f"orthoray:report:{run_id}:{language}")

@@ -1,0 +1,153 @@
+"""What the services offer to each other, the gateway and the workers.
+
+Every method takes the tenant first where rows of tenants are touched; methods of workers (`start_run` ...) take ids that a
+service handed out with a job. All raise the exceptions of `orthoray.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from orthoray.contracts import (
+    AnalysisRequest,
+    AnalysisRun,
+    Gps,
+    Imagery,
+    Outcome,
+    Page,
+    Report,
+    ReportRequest,
+    RunStatus,
+)
+
+
+class Upload(BaseModel):
+    """A file that lies in storage and waits to be catalogued."""
+
+    id: UUID
+    filename: str
+    object_key: str
+    size_bytes: int
+    sha256: str
+    bands: str | None = None
+    sensor: str | None = None
+    captured_at: datetime | None = None
+    gps: Gps | None = None
+
+
+class ImageryQuery(BaseModel):
+    """Filters of a listing; `bbox` is west, south, east, north in degrees."""
+
+    limit: int = 50
+    next: str | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    captured_after: datetime | None = None
+    captured_before: datetime | None = None
+
+
+class Caller(BaseModel):
+    """Who is asking."""
+
+    tenant: str
+    key_id: UUID | None = None
+
+
+class RunOrder(BaseModel):
+    """All that a worker needs for one run."""
+
+    run: AnalysisRun
+    imagery: Imagery
+    tenant: str
+
+
+class ReportOrder(BaseModel):
+    """All that a worker needs for one report."""
+
+    report: Report
+    run: AnalysisRun
+    imagery: Imagery
+    tenant: str
+
+
+class ImageryPort(Protocol):
+    async def register(self, tenant: str, upload: Upload) -> Imagery:
+        """Catalogue a stored file, once however often it is called; removes the file when it is not an image."""
+
+    async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
+
+    async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
+
+    async def delete(self, tenant: str, imagery_id: UUID) -> None:
+        """Remove the record now, and its files, runs and reports durably."""
+
+    async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
+        """What is left of a deleted imagery; may be repeated."""
+
+    async def identify(self, key: str) -> Caller:
+        """Whose API key this is."""
+
+    async def check(self) -> Mapping[str, str]:
+        """What does not answer, by name, with the reason."""
+
+
+class AnalysisPort(Protocol):
+    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun: ...
+
+    async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
+
+    async def search(
+        self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
+    ) -> Page[AnalysisRun]: ...
+
+    async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
+        """Cancel a run that is not finished (its state afterwards), or delete one that is (None)."""
+
+    async def delete_of_imagery(self, tenant: str, imagery_id: UUID) -> None:
+        """Delete the runs of a deleted imagery with their objects and reports; may be repeated."""
+
+    async def clean_up(self, tenant: str, run_id: UUID) -> None:
+        """What is left of a deleted run; may be repeated."""
+
+    async def start_run(self, run_id: UUID) -> RunOrder | None:
+        """Mark a run as processing; None when there is nothing to do any more."""
+
+    async def report_progress(self, run_id: UUID, progress: float) -> bool:
+        """Whether the run is still wanted."""
+
+    async def complete_run(self, run_id: UUID, outcome: Outcome) -> bool:
+        """Store the result; False when it came too late to matter."""
+
+    async def fail_run(self, run_id: UUID, reason: str) -> bool: ...
+
+    async def check(self) -> Mapping[str, str]: ...
+
+
+class ReportPort(Protocol):
+    async def create(self, tenant: str, request: ReportRequest) -> Report:
+        """The report of a run in a language: made when absent, queued again when it had failed."""
+
+    async def get(self, tenant: str, report_id: UUID) -> Report: ...
+
+    async def search(
+        self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
+    ) -> Page[Report]: ...
+
+    async def delete(self, tenant: str, report_id: UUID) -> None: ...
+
+    async def delete_of_run(self, tenant: str, run_id: UUID) -> None:
+        """Delete the reports of a deleted run; may be repeated."""
+
+    async def clean_up(self, tenant: str, report_id: UUID) -> None: ...
+
+    async def start_report(self, report_id: UUID) -> ReportOrder | None: ...
+
+    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool: ...
+
+    async def fail_report(self, report_id: UUID, reason: str) -> bool: ...
+
+    async def check(self) -> Mapping[str, str]: ...

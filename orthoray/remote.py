@@ -1,0 +1,100 @@
+"""Calls between processes: a port of `orthoray.ports` on one side of a Serve handle, the service on the other.
+
+Refusals (wrong ids, missing bands ...) are answers, not failures: they travel as values, so that Serve neither logs a stack trace
+nor counts an error for them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import structlog
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from orthoray.errors import OrthoRayError, Unavailable
+
+APPLICATION = "orthoray"
+Port = TypeVar("Port")
+Deployed = TypeVar("Deployed", bound=type)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The exception that a call ended with."""
+
+    error: OrthoRayError
+
+
+def methods_of(port: type) -> list[str]:
+    return [name for name in vars(port) if not name.startswith("_")]
+
+
+def exposes(port: type) -> Callable[[Deployed], Deployed]:
+    """Give a deployment class the methods of a port that it lacks, carried out by its attribute `service`."""
+
+    def decorate(deployed: Deployed) -> Deployed:
+        for name in methods_of(port):
+            if name not in vars(deployed):
+                setattr(deployed, name, _answering(name))
+        return deployed
+
+    return decorate
+
+
+def _answering(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await getattr(self.service, name)(*args, **kwargs)
+        except OrthoRayError as error:
+            return Refusal(error)
+
+    method.__name__ = name
+    return method
+
+
+class _Remote:
+    """Calls go over gRPC (`_by_reference=False`), which halves the cost of a hop."""
+
+    def __init__(self, handle: Callable[[], DeploymentHandle[Any]], name: str) -> None:
+        self._name = name
+        self._method = functools.cache(
+            lambda method: handle().options(method_name=method, _by_reference=False)
+        )
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        return functools.partial(self._call, method)
+
+    async def _call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            answer = await self._method(method).remote(*args, **kwargs)
+        except (RayError, RayServeException, ConnectionError, TimeoutError) as error:
+            log.warning(
+                "service does not answer", service=self._name, method=method, reason=type(error).__name__
+            )
+            raise Unavailable(
+                f"The {self._name} does not answer at the moment: try again in a few seconds."
+            ) from error
+        if isinstance(answer, Refusal):
+            raise answer.error
+        return answer
+
+
+def remote(handle: DeploymentHandle[Any], port: type[Port]) -> Port:
+    """The service behind a handle."""
+    return cast(Port, _Remote(lambda: handle, handle.deployment_name))
+
+
+def remote_by_name(deployment: str, port: type[Port]) -> Port:
+    """A service of the running application; it is looked up at the first call, so it may start later."""
+
+    return cast(Port, _Remote(lambda: serve.get_deployment_handle(deployment, APPLICATION), deployment))

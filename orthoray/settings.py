@@ -1,0 +1,155 @@
+"""All settings, read once from the environment and `.env`. Unknown keys are ignored."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orthoray.errors import ConfigurationError
+from orthoray.storage.config import StorageConfig
+
+SERVICES = ("imagery", "analysis", "report")
+
+
+class Settings(BaseSettings):
+    """Names are those of the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    orthoray_home: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "orthoray")
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8080, ge=1, le=65535)
+    ray_dashboard_port: int = Field(default=8265, ge=1, le=65535)
+    ray_address: str | None = None
+    auth_mode: Literal["key", "none"] = "key"
+    default_language: Literal["ru", "ro", "en"] = "ru"
+    max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
+    max_pixels: int = Field(default=4_000_000_000, ge=1)
+    redis_url: SecretStr | None = None
+
+    storage_root: Path | None = None
+    minio_endpoint: str | None = None
+    minio_access_key: str | None = None
+    minio_secret_key: SecretStr | None = None
+    minio_region: str = "us-east-1"
+    minio_bucket_imagery: str = "imagery"
+    minio_bucket_heatmaps: str = "heatmaps"
+    minio_bucket_reports: str = "reports"
+
+    imagery_db_host: str | None = None
+    imagery_db_port: int = 5432
+    imagery_db_name: str = "imagery_db"
+    imagery_db_user: str = "imagery"
+    imagery_db_password: SecretStr = SecretStr("")
+    analysis_db_host: str | None = None
+    analysis_db_port: int = 5432
+    analysis_db_name: str = "analysis_db"
+    analysis_db_user: str = "analysis"
+    analysis_db_password: SecretStr = SecretStr("")
+    report_db_host: str | None = None
+    report_db_port: int = 5432
+    report_db_name: str = "report_db"
+    report_db_user: str = "report"
+    report_db_password: SecretStr = SecretStr("")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object, info: object) -> object:
+        """`KEY=` in a .env means "not set" for what can be unset."""
+        return None if value == "" and getattr(info, "field_name", "") in _UNSETTABLE else value
+
+    @field_validator("orthoray_home", "storage_root")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else value
+
+    @model_validator(mode="after")
+    def _safe_and_whole(self) -> Settings:
+        if self.auth_mode == "none" and not is_loopback(self.gateway_host):
+            raise ValueError(
+                f"AUTH_MODE=none would let anyone in at {self.gateway_host}: "
+                "set GATEWAY_HOST=127.0.0.1 or AUTH_MODE=key"
+            )
+        if self.minio_endpoint and not (self.minio_access_key and self.minio_secret_key):
+            raise ValueError("MINIO_ENDPOINT is set: set MINIO_ACCESS_KEY and MINIO_SECRET_KEY too")
+        hosts = [getattr(self, f"{service}_db_host") for service in SERVICES]
+        if any(hosts) and not all(hosts):
+            raise ValueError(
+                "set IMAGERY_DB_HOST, ANALYSIS_DB_HOST and REPORT_DB_HOST together, "
+                "or none of them for the built-in PostgreSQL"
+            )
+        return self
+
+    @property
+    def external_databases(self) -> bool:
+        return self.imagery_db_host is not None
+
+    def dsn(self, service: str) -> str:
+        """The connection URL of one service's external database."""
+        import psycopg.conninfo  # here: the command-line analysis needs no database driver
+
+        return psycopg.conninfo.make_conninfo(
+            host=getattr(self, f"{service}_db_host"),
+            port=getattr(self, f"{service}_db_port"),
+            dbname=getattr(self, f"{service}_db_name"),
+            user=getattr(self, f"{service}_db_user"),
+            password=getattr(self, f"{service}_db_password").get_secret_value(),
+        )
+
+    def storage(self) -> StorageConfig:
+        """Which back end the files go to: S3 when MINIO_ENDPOINT is set, else a local folder."""
+        return StorageConfig(
+            root=self.storage_root or self.orthoray_home / "storage",
+            endpoint=self.minio_endpoint,
+            access_key=self.minio_access_key,
+            secret_key=self.minio_secret_key.get_secret_value() if self.minio_secret_key else None,
+            region=self.minio_region,
+            imagery=self.minio_bucket_imagery,
+            heatmaps=self.minio_bucket_heatmaps,
+            reports=self.minio_bucket_reports,
+        )
+
+
+_UNSETTABLE = {
+    "ray_address",
+    "redis_url",
+    "storage_root",
+    "minio_endpoint",
+    "minio_access_key",
+    "minio_secret_key",
+    "imagery_db_host",
+    "analysis_db_host",
+    "report_db_host",
+}
+
+
+def load_settings(
+    env_file: Path | None = Path(".env"), overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: one line for the first wrong setting, naming it and the remedy.
+    """
+    try:
+        return Settings(_env_file=env_file, **(overrides or {}))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {message}" if name else message) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to `host` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

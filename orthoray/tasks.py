@@ -1,0 +1,35 @@
+"""The kinds of jobs, by name: who defers one and who carries it out need not know each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orthoray.database import Connection
+from orthoray.queue import Queue
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of job and the queue of its service that it waits in."""
+
+    name: str
+    queue: str
+
+    async def defer(
+        self, queue: Queue, connection: Connection, *, lock: str | None = None, **arguments: Any
+    ) -> None:
+        """Write a job in the caller's transaction. Jobs with equal `lock` run one after another, in order."""
+        await queue.defer(connection, self.name, queue=self.queue, lock=lock, **arguments)
+
+
+# Work that keeps CPUs busy waits in `compute`; what only talks to databases and storage never waits behind it.
+ANALYSE = Task("analysis.analyse", "compute")
+RENDER_REPORT = Task("report.render", "compute")
+
+REQUEST_REPORT = Task("analysis.request-report", "chores")
+CLEAN_UP_IMAGERY = Task("imagery.clean-up", "chores")
+CLEAN_UP_RUN = Task("analysis.clean-up", "chores")
+CLEAN_UP_REPORT = Task("report.clean-up", "chores")
+
+PUBLISH_EVENT = Task("events.publish", "events")

@@ -1,0 +1,117 @@
+"""The Ray tasks of single runs and reports: from storage to storage, idempotent, under keys that depend on ids alone."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+
+import ray
+
+from orthoray.contracts import Outcome
+from orthoray.errors import NotFound
+from orthoray.keys import heatmap_key, index_key, report_key, thumbnail_key
+from orthoray.logs import configure_logs
+from orthoray.ports import ReportOrder, RunOrder
+from orthoray.reporting.content import content_from_records
+from orthoray.reporting.document import report_pdf
+from orthoray.storage.base import Storage
+from orthoray.storage.config import StorageConfig
+from pipelines.planning import plan_of_record
+from pipelines.single import analyse_file
+
+PROGRESS_INTERVAL_S = 0.5
+
+
+# The queue retries, with back-off and an end; Ray must not retry beside it.
+@ray.remote(num_cpus=1, max_retries=0)
+def analyse_object(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
+    """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
+    configure_logs()
+    yield from analyse_order(config, order)
+
+
+@ray.remote(num_cpus=0.5, max_retries=0)
+def render_report(config: StorageConfig, order: ReportOrder) -> str:
+    """The key of the PDF."""
+    configure_logs()
+    return render_order(config, order)
+
+
+def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
+    """What `analyse_object` does, without Ray."""
+    steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            steps.put(_analyse(config, order, steps.put))
+        except BaseException as error:
+            steps.put(error)
+
+    threading.Thread(target=work, name="analyse", daemon=True).start()
+    told_at = 0.0
+    while True:
+        step = steps.get()
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, Outcome):
+            yield step
+            return
+        if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
+            told_at = time.monotonic()
+            yield step
+
+
+def _analyse(config: StorageConfig, order: RunOrder, tell: Callable[[float], None]) -> Outcome:
+    run, storage = order.run, config.open()
+    plan = plan_of_record(order.imagery, run.index_type, run.bands, run.crop, run.thresholds)
+    heatmap, index = heatmap_key(order.tenant, run.id), index_key(order.tenant, run.id)
+    with (
+        tempfile.TemporaryDirectory(prefix="orthoray-run-") as folder,
+        storage.local_path(run.imagery_bucket, run.imagery_object_key) as source,
+    ):
+        heatmap_path, index_path = Path(folder) / "heatmap.png", Path(folder) / "index.tif"
+        findings = analyse_file(
+            source,
+            plan,
+            language=run.language,
+            heatmap_path=heatmap_path,
+            index_path=index_path,
+            progress=lambda fraction: tell(0.95 * fraction),
+        )
+        storage.put_file(config.heatmaps, index, index_path, "image/tiff")
+        storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+    findings.provenance["image_sha256"] = order.imagery.sha256
+    return Outcome(
+        **findings.model_dump(), heatmap_bucket=config.heatmaps, heatmap_key=heatmap, index_key=index
+    )
+
+
+def render_order(config: StorageConfig, order: ReportOrder) -> str:
+    """What `render_report` does, without Ray."""
+    storage, run = config.open(), order.run
+    content = content_from_records(
+        run.model_dump(mode="json"),
+        order.imagery.model_dump(mode="json"),
+        language=order.report.language,
+        report_id=str(order.report.id),
+        created_at=datetime.now(UTC),
+        original=_picture(storage, config.imagery, thumbnail_key(order.tenant, order.imagery.id)),
+        heatmap=_picture(storage, run.heatmap_bucket, run.heatmap_key),
+        legend=run.legend,
+    )
+    key = report_key(order.tenant, order.report.id)
+    storage.put_bytes(config.reports, key, report_pdf(content), "application/pdf")
+    return key
+
+
+def _picture(storage: Storage, bucket: str | None, key: str | None) -> bytes | None:
+    """None where the picture is gone: the report says so in its place."""
+    try:
+        return storage.get_bytes(bucket, key) if bucket and key else None
+    except NotFound:
+        return None

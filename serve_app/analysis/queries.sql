@@ -1,0 +1,61 @@
+-- name: insert_run
+insert into analysis_runs (
+    id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, imagery_bucket,
+    imagery_object_key, imagery
+) values (
+    %(id)s, %(tenant)s, %(imagery_id)s, %(index_type)s, %(auto_report)s, %(language)s, %(crop)s, %(thresholds)s,
+    %(bands)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s
+)
+returning *
+
+-- name: get_run
+select * from analysis_runs where tenant_id = %(tenant)s and id = %(id)s
+
+-- name: list_runs
+select * from analysis_runs
+where tenant_id = %(tenant)s
+  and (created_at, id) < (%(before)s::timestamptz, %(before_id)s)
+  and (%(imagery_id)s::uuid is null or imagery_id = %(imagery_id)s)
+  and (%(status)s::text is null or status = %(status)s)
+order by created_at desc, id desc
+limit %(limit)s + 1
+
+-- name: cancel_run
+update analysis_runs set status = 'cancelled', completed_at = now()
+where tenant_id = %(tenant)s and id = %(id)s and status in ('queued', 'processing')
+returning *
+
+-- name: delete_run
+delete from analysis_runs
+where tenant_id = %(tenant)s and id = %(id)s and status not in ('queued', 'processing')
+returning id
+
+-- name: delete_runs_of_imagery
+delete from analysis_runs where tenant_id = %(tenant)s and imagery_id = %(imagery_id)s returning id
+
+-- name: start_run
+update analysis_runs
+set status = 'processing', attempts = attempts + 1, progress = 0, started_at = coalesce(started_at, now())
+where id = %(id)s and status in ('queued', 'processing')
+returning *
+
+-- name: report_progress
+update analysis_runs set progress = greatest(progress, %(progress)s)
+where id = %(id)s and status = 'processing'
+returning id
+
+-- name: complete_run
+update analysis_runs
+set status = 'completed', progress = 1, completed_at = now(), heatmap_bucket = %(heatmap_bucket)s,
+    heatmap_key = %(heatmap_key)s, index_key = %(index_key)s, stats = %(stats)s, conclusion = %(conclusion)s,
+    statistics = %(statistics)s, legend = %(legend)s, provenance = %(provenance)s, error = null
+where id = %(id)s and status = 'processing'
+returning *
+
+-- name: fail_run
+update analysis_runs set status = 'failed', completed_at = now(), error = %(reason)s
+where id = %(id)s and status in ('queued', 'processing')
+returning *
+
+-- name: run_has_result
+select id from analysis_runs where id = %(id)s and status = 'completed'

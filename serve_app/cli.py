@@ -1,0 +1,131 @@
+"""The command line: `orthoray up | down | status | import | analyze`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orthoray.errors import OrthoRayError
+from orthoray.settings import load_settings
+
+app = typer.Typer(
+    name="orthoray",
+    help="Vegetation indices, field statistics and reports from aerial imagery.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+notes = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """The console script: errors of ours are one line on standard error, exit status 1."""
+    try:
+        app()
+    except OrthoRayError as error:
+        notes.print(f"[red]orthoray:[/red] {error.detail}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option(help="return when it serves, and leave it running")] = False,
+    s3: Annotated[
+        bool, typer.Option("--s3", help="keep files in an S3 server of its own, to try that")
+    ] = False,
+    demo: Annotated[
+        bool, typer.Option(help="analyse two sample images and show where the results are")
+    ] = False,
+    verbose: Annotated[bool, typer.Option(help="show the log lines of all processes")] = False,
+    supervised: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Start everything on this machine and serve until Ctrl-C."""
+    from serve_app.local import foreground
+
+    settings = load_settings()
+    chosen = {"--s3": s3, "--demo": demo, "--verbose": verbose}
+    options = [name for name, wanted in chosen.items() if wanted]
+    if detach:
+        foreground.start_detached(settings, options, notes=notes)
+    elif not supervised:
+        sys.exit(foreground.run_supervised(options))
+    else:
+        lifeline = stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+        foreground.serve(settings, with_s3=s3, demo=demo, verbose=verbose, notes=notes, lifeline=lifeline)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `orthoray up` started."""
+    from serve_app.local import foreground
+
+    foreground.stop(load_settings(), notes=notes)
+
+
+@app.command()
+def status() -> None:
+    """Say whether OrthoRay runs, where, and what does not answer (exit status 1 when it is not ready)."""
+    from serve_app.local import foreground
+
+    sys.exit(0 if foreground.show_status(load_settings(), notes=notes) else 1)
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="image files, and folders to search for them")],
+    bands: Annotated[str | None, typer.Option(help="names of the bands in file order: R,G,B,N")] = None,
+    sensor: Annotated[str | None, typer.Option(help="a sensor preset, such as micasense-rededge")] = None,
+) -> None:
+    """Put image files into the catalogue, straight to storage; what is there already is passed over."""
+    from serve_app.local.importing import import_files
+
+    if not import_files(load_settings(), paths, bands=bands, sensor=sensor, notes=notes):
+        sys.exit(1)
+
+
+@app.command()
+def analyze(
+    image: Annotated[Path, typer.Argument(help="JPEG, PNG, BMP, TIFF or GeoTIFF")],
+    index: Annotated[
+        str, typer.Option("--index", "-i", help="NDVI, GNDVI, NDRE, SAVI, EVI, NDVI_emp, ...")
+    ] = "NDVI",
+    bands: Annotated[str | None, typer.Option(help="names of the bands in file order: R,G,B,N")] = None,
+    sensor: Annotated[str | None, typer.Option(help="a sensor preset, such as micasense-rededge")] = None,
+    crop: Annotated[str | None, typer.Option(help="thresholds of a crop: corn, wheat, barley")] = None,
+    thresholds: Annotated[str | None, typer.Option(help="three numbers of your own: 0.6,0.4,0.2")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder for heatmap, raster and JSON")
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="write the PDF too")] = False,
+    language: Annotated[str, typer.Option(help="of the verdict and the report: en, ru or ro")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+) -> None:
+    """Analyse one image here and now, without any server."""
+    from serve_app.local.analyzing import analyze_image
+
+    analyze_image(
+        image,
+        index=index,
+        bands=bands,
+        sensor=sensor,
+        crop=crop,
+        thresholds=thresholds,
+        out=out,
+        report=report,
+        language=language,
+        as_json=as_json,
+        notes=notes,
+    )
+
+
+if __name__ == "__main__":
+    main()

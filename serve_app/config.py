@@ -1,0 +1,36 @@
+"""What each deployment is given: its own database only, and the storage. Travels pickled inside the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orthoray.contracts import Language
+from orthoray.settings import SERVICES, Settings
+from orthoray.storage.config import StorageConfig
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """One service's share of the settings."""
+
+    dsn: str = field(repr=False)
+    storage: StorageConfig
+    redis_url: str | None = field(default=None, repr=False)
+    max_pixels: int = 4_000_000_000
+    default_language: Language = "ru"
+
+
+def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, ServiceConfig]:
+    """By service name; `dsns` are the connection strings of the three databases."""
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return {
+        service: ServiceConfig(
+            dsn=dsns[service],
+            storage=settings.storage(),
+            redis_url=redis_url,
+            max_pixels=settings.max_pixels,
+            default_language=settings.default_language,
+        )
+        for service in SERVICES
+    }

@@ -1,0 +1,92 @@
+"""The HTTP API as a function of its services: deployments and tests build it alike."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from orthoray.storage.base import Storage
+from serve_app.gateway import problems
+from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
+from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.middleware import BodyLimit, RequestId
+from serve_app.gateway.routes import health, imagery, indices, reports, runs
+
+DESCRIPTION = """
+Upload an image, analyse it, read the result:
+
+    curl -H "X-API-Key: $KEY" -F file=@field.tif -F bands=R,G,B,N $HOST/imagery
+    curl -H "X-API-Key: $KEY" --json '{"imagery_id": "...", "index_type": "NDVI", "auto_report": true}' $HOST/analysis-runs
+    curl -H "X-API-Key: $KEY" $HOST/analysis-runs/...
+
+Errors are `application/problem+json` (RFC 9457) and say what to do.
+"""
+
+
+def create_api(services: Services, storage: Storage, config: GatewayConfig) -> FastAPI:
+    """An ASGI application that owns nothing: whoever made the services and the storage closes them."""
+    app = FastAPI(
+        title="OrthoRay",
+        version=version("orthoray"),
+        description=DESCRIPTION,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    app.state.storage = storage
+    app.state.config = config
+    problems.install(app)
+    for module in (health, imagery, indices, runs, reports):
+        app.include_router(module.router)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_upload_bytes=config.max_upload_bytes)
+    app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
+    app.add_middleware(RequestId)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, object]:
+    """FastAPI's document with our credentials and errors on every route that has them."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            separate_input_output_schemas=False,
+        )
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {
+            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        components.setdefault("schemas", {})["Problem"] = _PROBLEM
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                answers = operation["responses"]
+                answers.pop("422", None)
+                answers["default"] = {
+                    "description": "An error (RFC 9457): what is wrong and what to do",
+                    "content": {
+                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    },
+                }
+                operation["security"] = [] if path in PUBLIC_PATHS else [{"apiKey": []}, {"bearer": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+    },
+}

@@ -1,0 +1,61 @@
+"""What the routes work with: the services behind the gateway and the storage that it streams to and from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+
+from orthoray.contracts import Page
+from orthoray.pages import MAX_LIMIT
+from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.storage.base import Storage
+
+
+@dataclass(frozen=True)
+class Services:
+    """The three services."""
+
+    imagery: ImageryPort
+    analysis: AnalysisPort
+    report: ReportPort
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """The settings that the gateway needs; it holds no database's credentials."""
+
+    auth_mode: str
+    max_upload_bytes: int
+    imagery_bucket: str
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _storage(request: Request) -> Storage:
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+def _config(request: Request) -> GatewayConfig:
+    config: GatewayConfig = request.app.state.config
+    return config
+
+
+Backend = Annotated[Services, Depends(_services)]
+Files = Annotated[Storage, Depends(_storage)]
+Config = Annotated[GatewayConfig, Depends(_config)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many at most")]
+Next = Annotated[str | None, Query(max_length=256, description="`next` of the page before")]
+
+
+def link_to_next(request: Request, page: Page[Any]) -> dict[str, str]:
+    """The header `Link: <...>; rel="next"` of a page that is not the last (RFC 8288)."""
+    if page.next is None:
+        return {}
+    url = request.url.include_query_params(next=page.next)
+    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}

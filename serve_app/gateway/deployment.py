@@ -1,0 +1,41 @@
+"""api-gateway as a Serve deployment: an ASGI application made inside the replica."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from orthoray.logs import configure_logs
+from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.remote import remote
+from orthoray.storage.config import StorageConfig
+from serve_app.gateway.api import create_api
+from serve_app.gateway.context import GatewayConfig, Services
+
+
+@serve.ingress()
+class Gateway:
+    """Stateless: it authenticates, validates, routes and aggregates."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        storage: StorageConfig,
+        imagery: DeploymentHandle[Any],
+        analysis: DeploymentHandle[Any],
+        report: DeploymentHandle[Any],
+    ) -> None:
+        configure_logs()
+        self._config = config
+        self._storage = storage.open()
+        self._services = Services(
+            imagery=remote(imagery, ImageryPort),
+            analysis=remote(analysis, AnalysisPort),
+            report=remote(report, ReportPort),
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_api(self._services, self._storage, self._config)

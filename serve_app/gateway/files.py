@@ -1,0 +1,77 @@
+"""Objects of the storage as HTTP answers: streamed, with ranges (RFC 9110) and validators."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from orthoray.storage.base import Storage
+from serve_app.gateway.problems import problem
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+# What /openapi.json says of an answer that is a file.
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "a picture"}}
+TIFF: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/tiff": {}}, "description": "a cloud-optimised GeoTIFF"},
+    206: {"content": {"image/tiff": {}}, "description": "the bytes that were asked for"},
+}
+PDF: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/pdf": {}}, "description": "the report"}
+}
+ANY_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "the file"},
+    206: {"content": {"application/octet-stream": {}}, "description": "the bytes that were asked for"},
+}
+
+
+async def send_object(
+    request: Request,
+    storage: Storage,
+    bucket: str,
+    key: str,
+    media_type: str,
+    filename: str,
+    *,
+    download: bool = False,
+) -> Response:
+    """The object, or the one range of it that the request asks for; 304 when the client has it already."""
+    facts = await asyncio.to_thread(storage.stat, bucket, key)
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f"{'attachment' if download else 'inline'}; filename*=UTF-8''{quote(filename)}",
+        "Cache-Control": "private, max-age=0, must-revalidate",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if facts.etag:
+        headers["ETag"] = f'"{facts.etag}"'
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+    start, end, status = 0, facts.size, 200
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if wanted and wanted.group() != "bytes=-":
+        start, end = _span(wanted, facts.size)
+        if start >= end:
+            answer = problem(
+                416, "Range not satisfiable", f"The file has {facts.size} bytes.", path=request.url.path
+            )
+            answer.headers["Content-Range"] = f"bytes */{facts.size}"
+            return answer
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{facts.size}"
+    headers["Content-Length"] = str(end - start)
+    pieces = await asyncio.to_thread(storage.iter_range, bucket, key, start, end)
+    return StreamingResponse(pieces, status_code=status, headers=headers, media_type=media_type)
+
+
+def _span(wanted: re.Match[str], size: int) -> tuple[int, int]:
+    """`bytes=a-b`, `a-` and `-n` (the last n) as a half-open range."""
+    first, last = wanted.groups()
+    if not first:
+        return max(0, size - int(last)), size if int(last) else 0
+    return int(first), min(size, int(last) + 1) if last else size

@@ -1,0 +1,88 @@
+"""Pure ASGI middleware around the whole API: a request id for every answer, and limits on bodies before they are read."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orthoray.errors import TooLarge
+from serve_app.gateway.problems import problem_of
+
+# Every body but an upload is a small JSON document.
+MAX_JSON_BYTES = 1024**2
+# Multipart boundaries, part headers and form fields around the file itself.
+FORM_OVERHEAD_BYTES = 64 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+log = structlog.get_logger("access")
+
+
+class RequestId:
+    """Every answer carries `X-Request-ID`: the client's own when it is a plain word, else a new one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            elapsed = round((time.perf_counter() - started) * 1000, 1)
+            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=elapsed)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+
+class BodyLimit:
+    """Refuses a body that is too large: by Content-Length before any of it is read, else when the limit is passed."""
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
+        self._app = app
+        self._max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = scope["path"].rstrip("/") == "/imagery"
+        limit = self._max_upload_bytes + FORM_OVERHEAD_BYTES if is_upload else MAX_JSON_BYTES
+        shown = self._max_upload_bytes if is_upload else MAX_JSON_BYTES
+        error = TooLarge(
+            f"The body is larger than the limit of {shown} bytes ({shown / 1024**2:.0f} MiB).",
+            max_bytes=shown,
+        )
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            await problem_of(error, scope["path"])(scope, receive, send)
+            return
+        read = 0
+
+        async def counted_receive() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > limit:
+                raise error
+            return message
+
+        await self._app(scope, counted_receive, send)

@@ -1,0 +1,128 @@
+"""The catalogue of uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from orthoray.contracts import Imagery, Page
+from orthoray.errors import BadInput
+from orthoray.keys import imagery_prefix, thumbnail_key
+from orthoray.ports import ImageryQuery
+from serve_app.gateway.auth import CurrentCaller
+from serve_app.gateway.context import Backend, Config, Files, Limit, Next, link_to_next
+from serve_app.gateway.files import ANY_FILE, PNG, send_object
+from serve_app.gateway.uploads import UploadFields, receive_upload
+
+router = APIRouter(prefix="/imagery", tags=["imagery"])
+
+
+def _upload_form() -> dict[str, Any]:
+    """The body of POST /imagery for /openapi.json: the route reads it itself, after the caller is known."""
+    fields = UploadFields.model_json_schema()["properties"]
+    schema = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}, **fields},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post("", status_code=201, summary="Upload an image", openapi_extra=_upload_form())
+async def upload(
+    request: Request,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    storage: Files,
+    config: Config,
+) -> Imagery:
+    """`bands` names the file's bands in order, such as `R,G,B,N`, where the file itself does not."""
+    stored = await receive_upload(
+        request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
+    )
+    try:
+        imagery = await services.imagery.register(caller.tenant, stored)
+    except BaseException:
+        # Not catalogued, so nobody could ever find the file. Where the service stored the row but the answer was lost,
+        # the row goes too: the client was told that it failed.
+        prefix = imagery_prefix(caller.tenant, stored.id)
+        await asyncio.shield(asyncio.to_thread(storage.delete_prefix, config.imagery_bucket, prefix))
+        raise
+    response.headers["Location"] = f"/imagery/{imagery.id}"
+    return imagery
+
+
+@router.get("", summary="List the catalogue, newest first")
+async def list_imagery(
+    request: Request,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    limit: Limit = 50,
+    next: Next = None,
+    bbox: Annotated[str | None, Query(description="west,south,east,north in degrees")] = None,
+    captured_after: datetime | None = None,
+    captured_before: datetime | None = None,
+) -> Page[Imagery]:
+    query = ImageryQuery(
+        limit=limit,
+        next=next,
+        bbox=_bbox(bbox),
+        captured_after=captured_after,
+        captured_before=captured_before,
+    )
+    page = await services.imagery.search(caller.tenant, query)
+    response.headers.update(link_to_next(request, page))
+    return page
+
+
+def _bbox(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput("bbox is west,south,east,north in degrees: bbox=28.1,46.9,29.0,47.5") from None
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise BadInput("bbox is west,south,east,north in degrees, with west <= east and south <= north.")
+    return west, south, east, north
+
+
+@router.get("/{imagery_id}", summary="One record")
+async def get_imagery(imagery_id: UUID, caller: CurrentCaller, services: Backend) -> Imagery:
+    return await services.imagery.get(caller.tenant, imagery_id)
+
+
+@router.get("/{imagery_id}/content", summary="The file", responses=ANY_FILE, response_class=Response)
+async def content(
+    request: Request, imagery_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
+) -> Response:
+    imagery = await services.imagery.get(caller.tenant, imagery_id)
+    return await send_object(
+        request,
+        storage,
+        imagery.bucket,
+        imagery.object_key,
+        imagery.content_type,
+        imagery.original_filename,
+        download=True,
+    )
+
+
+@router.get("/{imagery_id}/thumbnail", summary="A small picture", responses=PNG, response_class=Response)
+async def thumbnail(
+    request: Request, imagery_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
+) -> Response:
+    imagery = await services.imagery.get(caller.tenant, imagery_id)
+    key = thumbnail_key(caller.tenant, imagery_id)
+    return await send_object(request, storage, imagery.bucket, key, "image/png", f"{imagery_id}.png")
+
+
+@router.delete("/{imagery_id}", status_code=204, summary="Delete an image with its runs and reports")
+async def delete_imagery(imagery_id: UUID, caller: CurrentCaller, services: Backend) -> None:
+    await services.imagery.delete(caller.tenant, imagery_id)

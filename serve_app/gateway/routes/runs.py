@@ -1,0 +1,134 @@
+"""Analysis runs and their results."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from orthoray.contracts import AnalysisRequest, AnalysisRun, Imagery, Page, Report, RunStatus, Statistics
+from orthoray.errors import BadInput, NotFound, WrongState
+from orthoray.ports import Caller
+from serve_app.gateway.auth import CurrentCaller
+from serve_app.gateway.context import Backend, Files, Limit, Next, Services, link_to_next
+from serve_app.gateway.files import PNG, TIFF, send_object
+
+router = APIRouter(prefix="/analysis-runs", tags=["analysis"])
+
+
+class ExpandedRun(AnalysisRun):
+    """A run together with what `expand` asked for."""
+
+    imagery: Imagery | None = None
+    report: Report | None = None
+
+
+@router.post("", status_code=202, summary="Analyse an image")
+async def create(
+    request: AnalysisRequest, response: Response, caller: CurrentCaller, services: Backend
+) -> AnalysisRun:
+    run = await services.analysis.create(caller.tenant, request)
+    response.headers["Location"] = f"/analysis-runs/{run.id}"
+    return run
+
+
+@router.get("", summary="List runs, newest first")
+async def list_runs(
+    request: Request,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    limit: Limit = 50,
+    next: Next = None,
+    imagery_id: UUID | None = None,
+    status: RunStatus | None = None,
+) -> Page[AnalysisRun]:
+    page = await services.analysis.search(caller.tenant, limit, next, imagery_id, status)
+    response.headers.update(link_to_next(request, page))
+    return page
+
+
+@router.get("/{run_id}", summary="One run", response_model=ExpandedRun, response_model_exclude_unset=True)
+async def get_run(
+    run_id: UUID,
+    caller: CurrentCaller,
+    services: Backend,
+    expand: str = Query(default="", max_length=64, description="imagery,report"),
+) -> dict[str, Any]:
+    wanted = {part.strip() for part in expand.split(",") if part.strip()}
+    if unknown := wanted - {"imagery", "report"}:
+        raise BadInput(f"expand knows imagery and report, not {sorted(unknown)[0]}.")
+    run = await services.analysis.get(caller.tenant, run_id)
+    answer: dict[str, Any] = run.model_dump()
+    if "imagery" in wanted:
+        answer["imagery"] = await _or_none(services, caller, run)
+    if "report" in wanted:
+        reports = await services.report.search(caller.tenant, 1, None, run_id, None)
+        answer["report"] = reports.items[0] if reports.items else None
+    return answer
+
+
+async def _or_none(services: Services, caller: Caller, run: AnalysisRun) -> Imagery | None:
+    try:
+        return await services.imagery.get(caller.tenant, run.imagery_id)
+    except NotFound:
+        return None  # deleted a moment ago; the run will follow
+
+
+@router.delete(
+    "/{run_id}",
+    status_code=204,
+    summary="Cancel a run that is not finished, delete one that is",
+    responses={202: {"description": "cancelled"}},
+)
+async def delete(run_id: UUID, caller: CurrentCaller, services: Backend) -> Response:
+    status = await services.analysis.delete(caller.tenant, run_id)
+    if status is None:
+        return Response(status_code=204)
+    return JSONResponse({"id": str(run_id), "status": status}, status_code=202)
+
+
+async def _completed(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+    run = await services.analysis.get(caller.tenant, run_id)
+    if run.status != "completed":
+        reason = f": {run.error}" if run.error else "; ask again when it is completed."
+        raise WrongState(f"The run is {run.status}{reason}", status=run.status, progress=run.progress)
+    return run
+
+
+@router.get("/{run_id}/heatmap", summary="The heatmap", responses=PNG, response_class=Response)
+async def heatmap(
+    request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
+) -> Response:
+    run = await _completed(services, caller, run_id)
+    return await send_object(
+        request,
+        storage,
+        run.heatmap_bucket or "",
+        run.heatmap_key or "",
+        "image/png",
+        f"{run.index_type}-{run_id}.png",
+    )
+
+
+@router.get(
+    "/{run_id}/index.tif", summary="The index raster (COG, float32)", responses=TIFF, response_class=Response
+)
+async def index_raster(
+    request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
+) -> Response:
+    run = await _completed(services, caller, run_id)
+    name = f"{run.index_type}-{run_id}.tif"
+    return await send_object(
+        request, storage, run.heatmap_bucket or "", run.index_key or "", "image/tiff", name, download=True
+    )
+
+
+@router.get("/{run_id}/statistics", summary="The statistics")
+async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> Statistics:
+    run = await _completed(services, caller, run_id)
+    if run.statistics is None:
+        raise NotFound("This run has no statistics.")
+    return run.statistics

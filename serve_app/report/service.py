@@ -1,0 +1,126 @@
+"""Reports and their states, as a plain class: deployments and tests build it alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+import structlog
+
+from orthoray.contracts import Page, Report, ReportRequest, RunStatus
+from orthoray.database import Pool, ping, transaction
+from orthoray.errors import NotFound, WrongState
+from orthoray.events import Outbox
+from orthoray.keys import report_id, report_key
+from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
+from orthoray.queue import Queue
+from orthoray.storage.base import Storage
+from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from serve_app.report.repository import ReportRepository
+
+log = structlog.get_logger(__name__)
+
+
+class ReportService:
+    """See `orthoray.ports.ReportPort`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        queue: Queue,
+        storage: Storage,
+        bucket: str,
+        *,
+        imagery: ImageryPort,
+        analysis: AnalysisPort,
+    ) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._events = Outbox("report", queue)
+        self._rows = ReportRepository(pool)
+        self._storage = storage
+        self._bucket = bucket
+        self._imagery = imagery
+        self._analysis = analysis
+
+    async def create(self, tenant: str, request: ReportRequest) -> Report:
+        run = await self._analysis.get(tenant, request.analysis_run_id)
+        if run.status != "completed":
+            raise WrongState(
+                f"The analysis run is {run.status}: a report can be written when it is completed.",
+                status=run.status,
+            )
+        language = request.language or run.language
+        async with transaction(self._pool) as connection:
+            report = await self._rows.request(connection, tenant, run, language)
+            if report:
+                await RENDER_REPORT.defer(self._queue, connection, report_id=str(report.id))
+                await self._events.emit(
+                    connection, "report.requested", report.id, tenant, analysis_run_id=str(run.id)
+                )
+        return report or await self.get(tenant, report_id(run.id, language))
+
+    async def get(self, tenant: str, report_id: UUID) -> Report:
+        report = await self._rows.get(tenant, report_id)
+        if report is None:
+            raise NotFound(f"There is no report {report_id}: GET /reports lists what there is.")
+        return report
+
+    async def search(
+        self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
+    ) -> Page[Report]:
+        return await self._rows.search(tenant, limit, token, run_id, status)
+
+    async def delete(self, tenant: str, report_id: UUID) -> None:
+        async with transaction(self._pool) as connection:
+            if not await self._rows.delete(connection, tenant, report_id):
+                raise NotFound(f"There is no report {report_id}: it may have been deleted before.")
+            await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report_id))
+        await self.clean_up(tenant, report_id)
+
+    async def delete_of_run(self, tenant: str, run_id: UUID) -> None:
+        async with transaction(self._pool) as connection:
+            gone = await self._rows.delete_of_run(connection, tenant, run_id)
+            for report in gone:
+                await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report))
+        for report in gone:
+            await self.clean_up(tenant, report)
+
+    async def clean_up(self, tenant: str, report_id: UUID) -> None:
+        if await self._rows.get(tenant, report_id):
+            return  # asked for anew since: the id of a run's report in a language is always the same
+        await asyncio.to_thread(self._storage.delete, self._bucket, report_key(tenant, report_id))
+
+    async def start_report(self, report_id: UUID) -> ReportOrder | None:
+        async with transaction(self._pool) as connection:
+            started = await self._rows.start(connection, report_id)
+        if started is None:
+            return None
+        report, tenant = started
+        run = await self._analysis.get(tenant, report.analysis_run_id)
+        imagery = await self._imagery.get(tenant, run.imagery_id)
+        return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant)
+
+    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool:
+        async with transaction(self._pool) as connection:
+            tenant = await self._rows.complete(connection, report_id, bucket, key)
+            if tenant:
+                await self._events.emit(connection, "report.completed", report_id, tenant, report_key=key)
+                log.info("report completed", report_id=str(report_id))
+                return True
+            wanted = await self._rows.exists(connection, report_id)
+        if not wanted:
+            await asyncio.to_thread(self._storage.delete, bucket, key)
+        return False
+
+    async def fail_report(self, report_id: UUID, reason: str) -> bool:
+        async with transaction(self._pool) as connection:
+            tenant = await self._rows.fail(connection, report_id, reason)
+            if tenant:
+                await self._events.emit(connection, "report.failed", report_id, tenant, reason=reason)
+        log.warning("report failed", report_id=str(report_id), reason=reason)
+        return tenant is not None
+
+    async def check(self) -> Mapping[str, str]:
+        return await ping(self._pool, "report_db")
