@@ -1,0 +1,234 @@
+"""`orthoray up`, `down` and `status`: what a person sees of a running stack."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+from rich.console import Console
+
+from orthoray.errors import ConfigurationError
+from orthoray.settings import Settings
+from serve_app.local.stack import Running, read_state, running_stack, wait_for_signal
+
+READY_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 90.0
+
+
+class Steps:
+    """One line a step with the time it took; a spinner while it runs, where there is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("")
+        self._name = ""
+        self._since = 0.0
+
+    def __call__(self, name: str) -> None:
+        self.finish()
+        self._name, self._since = name, time.monotonic()
+        if self._console.is_terminal:
+            self._status.update(f"{name} ...")
+            self._status.start()
+        else:
+            self._console.print(f"{name} ...")
+
+    def finish(self) -> None:
+        """The step under way, if any, has ended well."""
+        if self._name and self._console.is_terminal:
+            self._status.stop()
+            self._console.print(
+                f"[green]✓[/green] {self._name} [dim]{time.monotonic() - self._since:.1f} s[/dim]"
+            )
+        self._name = ""
+
+    def stop(self) -> None:
+        self._status.stop()
+
+
+def run_supervised(options: list[str]) -> int:
+    """Run `orthoray up` in a session of its own, pass SIGINT and SIGTERM on to it, and return its exit status.
+
+    A Ctrl-C or a `kill` of the whole process group would otherwise end databases and Ray's processes in the middle of
+    an orderly stop. When this process dies without a word, the supervised one sees its standard input end, and stops.
+    """
+    command = [sys.executable, "-m", "serve_app.cli", "up", "--supervised", *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: process.terminate())
+    return process.wait()
+
+
+def serve(
+    settings: Settings, *, with_s3: bool, demo: bool, verbose: bool, notes: Console, lifeline: bool = False
+) -> None:
+    """Start everything, say where it is, and serve until SIGINT, SIGTERM or, with `lifeline`, the end of standard input.
+
+    Raises:
+        ConfigurationError: something is in the way; nothing is left running.
+    """
+    # Until everything runs, a SIGTERM ends what has started as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+    if lifeline:
+        threading.Thread(target=_stop_at_end_of_input, name="lifeline", daemon=True).start()
+    steps = Steps(notes)
+    try:
+        with running_stack(settings, with_s3=with_s3, verbose=verbose, step=steps) as running:
+            steps("Waiting for the services")
+            wait_until_ready(running.url, _key(running))
+            steps.finish()
+            if demo:
+                from serve_app.local.demo import run_demo  # here: it brings image libraries
+
+                run_demo(running, settings.orthoray_home / "demo", notes)
+            _show_links(running, settings, notes)
+            wait_for_signal()
+        steps.finish()
+        notes.print(f"Stopped. Your data stays in {settings.orthoray_home}", soft_wrap=True)
+    finally:
+        steps.stop()
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _key(running: Running) -> str:
+    return Path(running.api_key_file).read_text().strip()
+
+
+def wait_until_ready(url: str, key: str, timeout_s: float = READY_TIMEOUT_S) -> None:
+    """Return when `GET /ready` says so.
+
+    Raises:
+        ConfigurationError: not in time; says what does not answer.
+    """
+    deadline = time.monotonic() + timeout_s
+    reason = "the gateway does not answer"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx2.get(f"{url}/ready", headers={"X-API-Key": key}, timeout=10)
+            if answer.status_code == 200:
+                return
+            reason = str(answer.json().get("failures", answer.text[:200]))
+        except (httpx2.HTTPError, ValueError) as error:
+            reason = type(error).__name__
+        time.sleep(0.3)
+    raise ConfigurationError(f"OrthoRay did not become ready in {timeout_s:.0f} s: {reason}")
+
+
+def _show_links(running: Running, settings: Settings, notes: Console) -> None:
+    lines = {
+        "API": running.url,
+        "API docs": f"{running.url}/docs",
+        "API key": "none needed (AUTH_MODE=none)" if settings.auth_mode == "none" else running.api_key_file,
+        "Ray dashboard": f"{running.dashboard} (asks for the token in {settings.orthoray_home / 'ray-token'})"
+        if running.dashboard
+        else str(settings.ray_address),
+        "Data": str(settings.orthoray_home),
+        "Logs": running.logs,
+    }
+    notes.print("\n[bold green]OrthoRay is serving.[/bold green] Ctrl-C stops it.")
+    for name, text in lines.items():
+        notes.print(f"  {name:<14} {text}", soft_wrap=True)
+    if settings.auth_mode == "key":
+        command = (
+            f'curl -H "X-API-Key: $(cat {running.api_key_file})" -F file=@field.jpg {running.url}/imagery'
+        )
+        notes.print(f"\n  Try            {command}", soft_wrap=True)
+
+
+def start_detached(settings: Settings, options: list[str], *, notes: Console) -> None:
+    """Start `orthoray up` in a session of its own; return when it serves.
+
+    Raises:
+        ConfigurationError: it did not start; says why.
+    """
+    if read_state(settings):
+        raise ConfigurationError("OrthoRay is already running: `orthoray status` shows where.")
+    folder = settings.orthoray_home / "run"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"The folder {folder} cannot be written: set ORTHORAY_HOME.") from error
+    log = folder / "up.log"
+    command = [
+        sys.executable,
+        "-m",
+        "serve_app.cli",
+        "up",
+        "--supervised",
+        *options,
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    with notes.status("Starting OrthoRay ..."):
+        while process.poll() is None:
+            running = read_state(settings)
+            if running and running.pid == process.pid:
+                wait_until_ready(running.url, _key(running))
+                _show_links(running, settings, notes)
+                notes.print("  `orthoray down` stops it.")
+                return
+            time.sleep(0.2)
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    last = lines[-1].removeprefix("orthoray: ") if lines else "no output"
+    raise ConfigurationError(f"{last} (log: {log})")
+
+
+def stop(settings: Settings, *, notes: Console) -> None:
+    """End the running stack of this home and wait until it is gone.
+
+    Raises:
+        ConfigurationError: it does not end.
+    """
+    running = read_state(settings)
+    if running is None:
+        notes.print(f"OrthoRay is not running from {settings.orthoray_home}.")
+        return
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    with notes.status("Stopping OrthoRay ..."):
+        while time.monotonic() < deadline:
+            if not _is_alive(running.pid):
+                notes.print("Stopped.")
+                return
+            time.sleep(0.2)
+    raise ConfigurationError(f"OrthoRay (process {running.pid}) did not stop in {STOP_TIMEOUT_S:.0f} s.")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def show_status(settings: Settings, *, notes: Console) -> bool:
+    """Print how it is; whether it is ready."""
+    running = read_state(settings)
+    if running is None:
+        notes.print(f"OrthoRay is not running from {settings.orthoray_home}: `orthoray up` starts it.")
+        return False
+    try:
+        answer = httpx2.get(f"{running.url}/ready", headers={"X-API-Key": _key(running)}, timeout=10)
+    except httpx2.HTTPError:
+        notes.print(f"OrthoRay (process {running.pid}) runs, but {running.url} does not answer yet.")
+        return False
+    if answer.status_code == 200:
+        _show_links(running, settings, notes)
+        return True
+    for name, reason in answer.json().get("failures", {}).items():
+        notes.print(f"[red]✗[/red] {name}: {reason}")
+    return False

@@ -1,0 +1,247 @@
+"""OrthoRay on one machine: what `orthoray up` starts, in which order, and how it all ends again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from orthoray.database import migrate
+from orthoray.errors import ConfigurationError
+from orthoray.settings import SERVICES, Settings
+from serve_app.local.credentials import first_api_key, ray_token
+from serve_app.local.objectstore import EmbeddedS3
+from serve_app.local.postgres import EmbeddedPostgres
+from serve_app.local.processes import port_is_free
+
+# Ray spills and the databases write-ahead; with less than this something breaks in the middle of a run.
+MIN_FREE_BYTES = 512 * 1024**2
+# Serve's replicas and Ray's own actors take fractions of this one, so that all real cores are left for the compute.
+SERVICE_CPUS = 1
+# Pixels go through storage, never through the object store.
+OBJECT_STORE_BYTES = 256 * 1024**2
+# Ray's sockets lie below its temporary folder, and a socket's path has at most 107 bytes.
+MAX_RAY_FOLDER_BYTES = 40
+
+Step = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Running:
+    """What another process may know of a running stack; never a secret."""
+
+    pid: int
+    url: str
+    dashboard: str | None
+    api_key_file: str
+    logs: str
+
+
+def state_file(settings: Settings) -> Path:
+    return settings.orthoray_home / "run" / "state.json"
+
+
+def read_state(settings: Settings) -> Running | None:
+    """The running stack of this home, if there is one."""
+    try:
+        state = Running(**json.loads(state_file(settings).read_text()))
+        os.kill(state.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return state
+
+
+@contextmanager
+def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Step) -> Iterator[Running]:
+    """Start everything, yield when it serves, and stop everything that was started.
+
+    `step` is told what happens next.
+
+    Raises:
+        ConfigurationError: one line that says what is in the way and what to do.
+    """
+    with ExitStack() as stack:
+        home = _prepare_home(settings.orthoray_home)
+        stack.enter_context(_only_one(home))
+        _check_ports(settings)
+        if with_s3:
+            step("Starting the S3 server")
+            s3 = EmbeddedS3(home)
+            stack.callback(s3.stop)
+            settings = settings.model_copy(update=s3.start().as_settings())
+        dsns = _databases(settings, home, stack, step)
+        step("Bringing the databases up to date")
+        migrations = Path(__file__).parents[1]
+        for service in SERVICES:
+            migrate(dsns[service], migrations / service / "migrations")
+        key_file = first_api_key(home, dsns["imagery"])
+        _ray_and_serve(settings, dsns, stack, step, verbose=verbose)
+        running = Running(
+            pid=os.getpid(),
+            url=f"http://{_shown(settings.gateway_host)}:{settings.gateway_port}",
+            dashboard=None if settings.ray_address else f"http://127.0.0.1:{settings.ray_dashboard_port}",
+            api_key_file=str(key_file),
+            logs=str(ray_folder(home) / "session_latest" / "logs"),
+        )
+        file = state_file(settings)
+        stack.callback(file.unlink, missing_ok=True)
+        file.write_text(json.dumps(asdict(running)))
+        yield running
+        step("Stopping")
+
+
+def wait_for_signal() -> None:
+    """Return at SIGINT or SIGTERM. Call it when Serve runs: Serve and Ray install handlers of their own before."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not stop.wait(1.0):
+            pass
+    finally:
+        # A second Ctrl-C while everything stops must not leave half of it behind.
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _shown(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _prepare_home(home: Path) -> Path:
+    try:
+        (home / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(home).free
+        if not os.access(home, os.W_OK):
+            raise PermissionError
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {home} cannot be written ({error.strerror or 'no permission'}): "
+            "set ORTHORAY_HOME to a folder of yours."
+        ) from error
+    if free < MIN_FREE_BYTES:
+        raise ConfigurationError(
+            f"The disk of {home} is full ({free // 1024**2} MiB free, {MIN_FREE_BYTES // 1024**2} needed): "
+            "free some space or set ORTHORAY_HOME to another disk."
+        )
+    return home
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Two stacks on one home would fight for its database."""
+    with (home / "run" / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"OrthoRay is already running from {home}: `orthoray status` shows where, `orthoray down` ends it; "
+                "a second one needs its own ORTHORAY_HOME, GATEWAY_PORT and RAY_DASHBOARD_PORT."
+            ) from None
+        yield
+
+
+def _check_ports(settings: Settings) -> None:
+    wanted = {"GATEWAY_PORT": (settings.gateway_host, settings.gateway_port)}
+    if not settings.ray_address:
+        wanted["RAY_DASHBOARD_PORT"] = ("127.0.0.1", settings.ray_dashboard_port)
+    for name, (host, port) in wanted.items():
+        if not port_is_free(host, port):
+            raise ConfigurationError(
+                f"Port {port} is in use by another program: stop it, or choose another with {name}={port + 1}."
+            )
+
+
+def _databases(settings: Settings, home: Path, stack: ExitStack, step: Step) -> Mapping[str, str]:
+    if settings.external_databases:
+        step("Connecting to PostgreSQL")
+        return {service: settings.dsn(service) for service in SERVICES}
+    step("Starting PostgreSQL")
+    postgres = EmbeddedPostgres(home)
+    stack.callback(postgres.stop)
+    postgres.start()
+    return {service: postgres.dsn(service) for service in SERVICES}
+
+
+def ray_folder(home: Path) -> Path:
+    """Ray's session folders: below home, or, where that path is too long for sockets, a short one of our own."""
+    folder = home / "ray"
+    if len(os.fsencode(folder)) <= MAX_RAY_FOLDER_BYTES:
+        return folder
+    return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}")  # noqa: S108 - owned by us, checked below
+
+
+def _quietly(stop: Callable[[], None]) -> None:
+    """Ray reports the controller's orderly end as a failure to be retried: not for people to read."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):  # noqa: PTH123 - a device
+        stop()
+
+
+def _own_folder(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise ConfigurationError(
+            f"The folder {folder} belongs to someone else: set ORTHORAY_HOME to a shorter path."
+        )
+    return folder
+
+
+def _ray_and_serve(
+    settings: Settings, dsns: Mapping[str, str], stack: ExitStack, step: Step, *, verbose: bool
+) -> None:
+    home = settings.orthoray_home
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Stopping would wait half a minute for load balancers that a laptop does not have.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    if not settings.ray_address:
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_token(home)}
+    os.environ.update(environment)
+
+    if not verbose:
+        logging.getLogger("ray.serve").disabled = True
+    step("Starting Ray")
+    import ray  # here: it reads its environment when it is imported, and takes seconds
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+    from ray.serve.schema import LoggingConfig
+
+    from orthoray.remote import APPLICATION
+    from serve_app.app import application
+
+    stack.callback(_quietly, ray.shutdown)
+    if settings.ray_address:
+        ray.init(address=settings.ray_address, log_to_driver=verbose, logging_level=logging.WARNING)
+    else:
+        ray.init(
+            num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=settings.ray_dashboard_port,
+            log_to_driver=verbose,
+            logging_level=logging.WARNING,
+            _temp_dir=str(_own_folder(ray_folder(home))),
+        )
+    step("Starting the services")
+    stack.callback(_quietly, serve.shutdown)
+    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
+    serve.start(
+        http_options=HTTPOptions(host=settings.gateway_host, port=settings.gateway_port), logging_config=quiet
+    )
+    serve.run(application(settings, dsns), name=APPLICATION, route_prefix="/", logging_config=quiet)
