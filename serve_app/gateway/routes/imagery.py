@@ -7,18 +7,30 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from orthoray.contracts import Imagery, Page
-from orthoray.errors import BadInput
+from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import imagery_prefix, thumbnail_key
-from orthoray.ports import ImageryQuery
+from orthoray.ports import Caller, ImageryQuery, Upload
+from orthoray.storage.base import Storage
 from serve_app.gateway.auth import CurrentCaller
-from serve_app.gateway.context import Backend, Config, Files, Limit, Next, link_to_next
+from serve_app.gateway.context import (
+    Backend,
+    Config,
+    Files,
+    GatewayConfig,
+    Limit,
+    Next,
+    Services,
+    link_to_next,
+)
 from serve_app.gateway.files import ANY_FILE, PNG, send_object
 from serve_app.gateway.uploads import UploadFields, receive_upload
 
 router = APIRouter(prefix="/imagery", tags=["imagery"])
+log = structlog.get_logger(__name__)
 
 
 def _upload_form() -> dict[str, Any]:
@@ -48,13 +60,24 @@ async def upload(
     try:
         imagery = await services.imagery.register(caller.tenant, stored)
     except BaseException:
-        # Not catalogued, so nobody could ever find the file. Where the service stored the row but the answer was lost,
-        # the row goes too: the client was told that it failed.
-        prefix = imagery_prefix(caller.tenant, stored.id)
-        await asyncio.shield(asyncio.to_thread(storage.delete_prefix, config.imagery_bucket, prefix))
+        await asyncio.shield(_undo(services, caller, storage, config, stored))
         raise
     response.headers["Location"] = f"/imagery/{imagery.id}"
     return imagery
+
+
+async def _undo(
+    services: Services, caller: Caller, storage: Storage, config: GatewayConfig, stored: Upload
+) -> None:
+    """The client hears that it failed, so nothing may stay: neither the file, nor a row whose answer was lost."""
+    try:
+        await services.imagery.delete(caller.tenant, stored.id)
+    except NotFound:
+        prefix = imagery_prefix(caller.tenant, stored.id)
+        await asyncio.to_thread(storage.delete_prefix, config.imagery_bucket, prefix)
+    except OrthoRayError as error:
+        # Whether there is a row cannot be known now, and a file without a row is better than a row without a file.
+        log.warning("a failed upload may have left a file", imagery_id=str(stored.id), reason=error.detail)
 
 
 @router.get("", summary="List the catalogue, newest first")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any
 from uuid import UUID
 
@@ -132,3 +134,28 @@ async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> 
     if run.statistics is None:
         raise NotFound("This run has no statistics.")
     return run.statistics
+
+
+@router.get("/{run_id}/legend", summary="The legend of the heatmap", responses=PNG, response_class=Response)
+async def legend(request: Request, run_id: UUID, caller: CurrentCaller, services: Backend) -> Response:
+    """A picture; with `Accept: application/json` the same as data: stops (value, colour) and classes."""
+    run = await _completed(services, caller, run_id)
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse(run.legend)
+    return Response(await asyncio.to_thread(_draw_legend, run), media_type="image/png")
+
+
+def _draw_legend(run: AnalysisRun) -> bytes:
+    from orthoray.spectral.classes import ThresholdSet  # here: only this route draws
+    from orthoray.spectral.heatmap import legend_png
+
+    data, thresholds = run.legend or {}, (run.provenance or {})["thresholds"]
+    first, second, third = thresholds["cuts"]
+    classes = ThresholdSet(
+        thresholds["id"], run.index_type, (first, second, third), thresholds["crop"], thresholds["source"]
+    )
+    low, high = (math.nan if data.get(end) is None else float(data[end]) for end in ("vmin", "vmax"))
+    title = str(data.get("title") or run.index_type)
+    return legend_png(
+        low, high, str(data.get("colormap", "rdylgn")), title=title, classes=classes, language=run.language
+    )
