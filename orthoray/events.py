@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import uuid4
 
 import structlog
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 
 from orthoray.database import Connection
 from orthoray.queue import Queue
@@ -23,18 +23,16 @@ log = structlog.get_logger(__name__)
 
 
 def cloud_event(service: str, kind: str, subject: str, data: dict[str, Any], tenant: str) -> dict[str, Any]:
-    """A CloudEvents 1.0 structured-mode JSON event (https://github.com/cloudevents/spec)."""
-    return {
-        "specversion": "1.0",
-        "id": str(uuid4()),
+    """A CloudEvents 1.0 event in its structured JSON form (https://github.com/cloudevents/spec)."""
+    attributes = {
         "source": f"/orthoray/{service}",
         "type": kind,
         "subject": subject,
-        "time": datetime.now(UTC).isoformat(),
         "datacontenttype": "application/json",
         "tenant": tenant,
-        "data": data,
     }
+    event: dict[str, Any] = json.loads(JSONFormat().write(CloudEvent(attributes, data)))
+    return event
 
 
 class Outbox:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from orthoray.spectral.georeference import Affine6
+from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, block_windows, open_raster
 from orthoray.spectral.statistics import Statistics
 
@@ -57,7 +57,7 @@ class StagedRaster:
             {"crs": CRS.from_wkt(crs_wkt), "transform": Affine(*transform)} if crs_wkt and transform else {}
         )
         # Uncompressed, so that windows that meet inside a tile rewrite it in place.
-        self._writer = rasterio.open(
+        self._writer = _open(
             self._plain,
             "w",
             driver="GTiff",
@@ -80,14 +80,14 @@ class StagedRaster:
     def read(self) -> Iterator[Values]:
         """The written values again, in windows of float32 (rows, columns); nothing can be written after."""
         self.close()
-        with rasterio.open(self._plain, driver="GTiff") as source:
+        with _open(self._plain, driver="GTiff") as source:
             for window in block_windows(*self._size, *self._blocks):
                 yield source.read(1, window=window)
 
     def publish(self, *, description: str, provenance: Mapping[str, Any], statistics: Statistics) -> None:
         """Make the COG, with its tags and overviews by averaging, and move it to its destination at once."""
         self.close()
-        with rasterio.open(self._plain, "r+", driver="GTiff") as dataset:
+        with _open(self._plain, "r+", driver="GTiff") as dataset:
             dataset.set_band_description(1, description)
             dataset.update_tags(**{PROVENANCE_TAG: json.dumps(provenance, ensure_ascii=False)})
             dataset.update_tags(1, **_statistics_tags(statistics))
@@ -134,8 +134,7 @@ def stage(
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".index-", dir=target.parent))
     try:
-        with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**GDAL_OPTIONS):
             staged = StagedRaster(
                 folder, target, width=width, height=height, crs_wkt=crs_wkt, transform=transform
             )
@@ -163,6 +162,11 @@ def reduced_shape(width: int, height: int, max_side: int) -> tuple[int, int]:
     """(rows, columns) of a raster reduced to fit `max_side`: never enlarged, never less than one pixel."""
     scale = min(1.0, max_side / max(width, height))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _open(*arguments: Any, **options: Any) -> Any:
+    with without(NotGeoreferencedWarning):
+        return rasterio.open(*arguments, **options)
 
 
 def _statistics_tags(statistics: Statistics) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from PIL.ExifTags import GPS, IFD, Base
 
 from orthoray.spectral.formats import JPEG, PNG, TIFF, Format, detect_format
+from orthoray.spectral.quiet import without
 
 T = TypeVar("T")
 Fields = dict[int, Any]
@@ -86,8 +86,7 @@ def read_metadata(path: str | os.PathLike[str]) -> ImageMetadata:
     """
     location = Path(path)
     kind = detect_format(location)
-    with location.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with location.open("rb") as file, without(Warning):
         exif, xmp = _attempt(partial(_open_exif, file, kind)) or (Image.Exif(), None)
         tags = _fields(exif)
         details = _fields(_attempt(partial(exif.get_ifd, IFD.Exif)) or {})

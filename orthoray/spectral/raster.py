@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from orthoray.errors import Impossible, NotAnImage, OrthoRayError, TooLarge, Tru
 from orthoray.spectral import tiff
 from orthoray.spectral.formats import BMP, FORMATS, TIFF, Format, detect_format
 from orthoray.spectral.georeference import UNKNOWN, Affine6, locate
+from orthoray.spectral.quiet import without
 
 PathLike = str | os.PathLike[str]
 Mask = npt.NDArray[np.bool_]
@@ -143,12 +143,15 @@ def windows(info: RasterInfo) -> Iterator[Window]:
 
 
 def block_windows(
-    width: int, height: int, block_width: int, block_height: int, limit: int = WINDOW_PIXELS
+    width: int, height: int, block_width: int, block_height: int, limit: int | None = None
 ) -> Iterator[Window]:
     """Row-major windows of at most `limit` pixels that cover `width` x `height` along block borders.
 
-    A window is cut out of a single block only where that block alone exceeds `limit`.
+    The default limit is 4 megapixels. A window is cut out of a single block only where that block alone
+    exceeds the limit.
     """
+    if limit is None:
+        limit = WINDOW_PIXELS
     columns, rows = width, limit // width
     if rows < min(block_height, height):
         rows = min(block_height, height, limit)
@@ -216,8 +219,7 @@ def is_palette(dataset: Any) -> bool:
 
 
 def _open(location: Path, kind: Format) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with without(NotGeoreferencedWarning):
         return rasterio.open(str(location), driver=kind.driver, sharing=False)
 
 

@@ -58,11 +58,16 @@ def run_supervised(options: list[str]) -> int:
     A Ctrl-C or a `kill` of the whole process group would otherwise end databases and Ray's processes in the middle of
     an orderly stop. When this process dies without a word, the supervised one sees its standard input end, and stops.
     """
-    command = [sys.executable, "-m", "serve_app.cli", "up", "--supervised", *options]
+    command = _supervised(options)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: process.terminate())
     return process.wait()
+
+
+def _supervised(options: list[str]) -> list[str]:
+    """-P: what lies in the present folder must not be taken for an installed package."""
+    return [sys.executable, "-P", "-m", "serve_app.cli", "up", "--supervised", *options]
 
 
 def serve(
@@ -160,14 +165,7 @@ def start_detached(settings: Settings, options: list[str], *, notes: Console) ->
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be written: set ORTHORAY_HOME.") from error
     log = folder / "up.log"
-    command = [
-        sys.executable,
-        "-m",
-        "serve_app.cli",
-        "up",
-        "--supervised",
-        *options,
-    ]
+    command = _supervised(options)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True

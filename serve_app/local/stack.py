@@ -184,6 +184,14 @@ def ray_folder(home: Path) -> Path:
     return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}")  # noqa: S108 - owned by us, checked below
 
 
+def _leave_present_folder(folder: Path) -> None:
+    """Ray puts the driver's folder in front of every worker's path, where it would hide an OLD package on PYTHONPATH."""
+    if entries := os.environ.get("PYTHONPATH"):
+        absolute = (str(Path(entry).absolute()) for entry in entries.split(os.pathsep) if entry)
+        os.environ["PYTHONPATH"] = os.pathsep.join(absolute)
+    os.chdir(folder)
+
+
 def _quietly(stop: Callable[[], None]) -> None:
     """Ray reports the controller's orderly end as a failure to be retried: not for people to read."""
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):  # noqa: PTH123 - a device
@@ -212,6 +220,7 @@ def _ray_and_serve(
     if not settings.ray_address:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_token(home)}
     os.environ.update(environment)
+    _leave_present_folder(home / "run")
 
     if not verbose:
         logging.getLogger("ray.serve").disabled = True
