@@ -17,8 +17,9 @@ from types import FrameType
 from typing import Any
 
 from orthoray.database import migrate
-from orthoray.errors import ConfigurationError
+from orthoray.errors import ConfigurationError, OrthoRayError
 from orthoray.settings import SERVICES, Settings
+from orthoray.storage.config import StorageConfig
 from serve_app.local.credentials import first_api_key, ray_token
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
@@ -85,6 +86,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
         for service in SERVICES:
             migrate(dsns[service], migrations / service / "migrations")
         key_file = first_api_key(home, dsns["imagery"])
+        _check_storage(settings.storage())
         _ray_and_serve(settings, dsns, stack, step, verbose=verbose)
         running = Running(
             pid=os.getpid(),
@@ -176,6 +178,14 @@ def _databases(settings: Settings, home: Path, stack: ExitStack, step: Step) -> 
     return {service: postgres.dsn(service) for service in SERVICES}
 
 
+def _check_storage(config: StorageConfig) -> None:
+    try:
+        config.open().ensure_buckets(config.buckets)
+    except OrthoRayError as error:
+        where = "MINIO_ENDPOINT and its keys" if config.endpoint else "STORAGE_ROOT"
+        raise ConfigurationError(f"The storage cannot be used: {error.detail} (see {where})") from error
+
+
 def ray_folder(home: Path) -> Path:
     """Ray's session folders: below home, or, where that path is too long for sockets, a short one of our own."""
     folder = home / "ray"
@@ -235,7 +245,13 @@ def _ray_and_serve(
 
     stack.callback(_quietly, ray.shutdown)
     if settings.ray_address:
-        ray.init(address=settings.ray_address, log_to_driver=verbose, logging_level=logging.WARNING)
+        try:
+            ray.init(address=settings.ray_address, log_to_driver=verbose, logging_level=logging.WARNING)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f"There is no Ray cluster at RAY_ADDRESS={settings.ray_address}, or it refuses RAY_AUTH_TOKEN: "
+                "leave RAY_ADDRESS out to start one here."
+            ) from error
     else:
         ray.init(
             num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
@@ -253,4 +269,9 @@ def _ray_and_serve(
     serve.start(
         http_options=HTTPOptions(host=settings.gateway_host, port=settings.gateway_port), logging_config=quiet
     )
-    serve.run(application(settings, dsns), name=APPLICATION, route_prefix="/", logging_config=quiet)
+    try:
+        serve.run(application(settings, dsns), name=APPLICATION, route_prefix="/", logging_config=quiet)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"The services did not start; the reason is in {ray_folder(home) / 'session_latest' / 'logs' / 'serve'}"
+        ) from error
