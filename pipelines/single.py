@@ -19,7 +19,7 @@ from orthoray.errors import Impossible, NotAnImage, TooLarge
 from orthoray.spectral.classes import class_table, conclusion, stats_by_label
 from orthoray.spectral.cog import overview_array
 from orthoray.spectral.engine import ENGINE, analyse_array, analyse_bands
-from orthoray.spectral.heatmap import heatmap_png, legend_dict, stretch
+from orthoray.spectral.heatmap import class_limits, heatmap_png, legend_dict
 from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.raster import RasterInfo, inspect, open_raster, read_nodata_mask, read_window, windows
 from orthoray.spectral.statistics import Statistics as Measured
@@ -56,7 +56,7 @@ def analyse_file(
         index_path=index_path,
         progress=lambda fraction: progress(0.9 * fraction),
     ).statistics
-    low, high = stretch(found.p2, found.p98, plan.index.value_range)
+    low, high = class_limits(plan.thresholds.cuts, plan.index.value_range)
     heatmap_path.write_bytes(heatmap_png(_picture(index_path, info), low, high))
     progress(1.0)
     legend = legend_dict(low, high, title=plan.index_name, classes=plan.thresholds, language=language)

@@ -60,31 +60,24 @@ def palette(cmap: str) -> NDArray[np.uint8]:
     return table
 
 
-def stretch(
-    p2: float | None, p98: float | None, value_range: tuple[float, float] | None
+def class_limits(
+    cuts: tuple[float, float, float], value_range: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """The value limits of a heatmap from the 2nd and 98th percentile of its map.
+    """The value limits of a heatmap whose colours agree with its classes.
 
-    The rule: the percentiles, so that a few outliers do not bleach the picture, clipped to the index's
-    `value_range` where it has one. A flat map gets at least a hundredth of that range (or, without one, of
-    the value's size) around its middle, so that sensor noise is not shown as contrast. Without percentiles
-    (no valid pixel) the limits are the `value_range`, or 0..1.
+    The rule: the outer cuts lie at a quarter and three quarters of the colour bar, clipped to the index's
+    `value_range` where it has one. So a colour means the same in every picture of an index, pictures of different
+    days can be compared, and stress never looks healthy because the rest of the field is worse.
+
+    Args:
+        cuts: three descending cuts of a `ThresholdSet`.
+        value_range: (lowest, highest) value that the index can have.
     """
-    if p2 is None or p98 is None or not (math.isfinite(p2) and math.isfinite(p98)):
-        return value_range or (0.0, 1.0)
-    low, high = min(p2, p98), max(p2, p98)
-    if value_range is None:
-        least = max(abs(low), abs(high)) * 0.01
-    else:
-        floor, ceiling = value_range
-        low, high = min(max(low, floor), ceiling), min(max(high, floor), ceiling)
-        least = (ceiling - floor) * 0.01
-    if high - low < least:
-        middle = (low + high) / 2
-        if value_range is not None:
-            middle = min(max(middle, value_range[0] + least / 2), value_range[1] - least / 2)
-        low, high = middle - least / 2, middle + least / 2
-    return low, high
+    margin = (cuts[0] - cuts[2]) / 2
+    low, high = cuts[2] - margin, cuts[0] + margin
+    if value_range is None or low >= value_range[1] or high <= value_range[0]:
+        return low, high
+    return max(low, value_range[0]), min(high, value_range[1])
 
 
 def strips(height: int, width: int) -> Iterator[slice]:

@@ -14,13 +14,13 @@ from orthoray.errors import Impossible
 from orthoray.spectral.classes import thresholds_for
 from orthoray.spectral.heatmap import (
     COLOUR_MAPS,
+    class_limits,
     colorize,
     heatmap_png,
     legend_dict,
     legend_png,
     palette,
     palette_png,
-    stretch,
     strips,
 )
 
@@ -144,32 +144,24 @@ def test_strips_cover_every_row_once(height, width):
     assert rows == list(range(height))
 
 
-def test_stretch_takes_the_percentiles_within_the_range():
-    assert stretch(-0.2, 0.8, (-1.0, 1.0)) == (-0.2, 0.8)
-    assert stretch(-7.0, 3e8, (-1.0, 1.0)) == (-1.0, 1.0)
-    assert stretch(-7.0, 3e8, None) == (-7.0, 3e8)
+def test_class_limits_put_the_outer_cuts_at_the_quarters_of_the_bar():
+    low, high = class_limits((0.6, 0.4, 0.2), (-1.0, 1.0))
+    assert (low, high) == pytest.approx((0.0, 0.8))
 
 
-def test_stretch_widens_a_flat_map():
-    assert stretch(0.5, 0.5, (-1.0, 1.0)) == pytest.approx((0.49, 0.51))
-    assert stretch(1.0, 1.0, (-1.0, 1.0)) == pytest.approx((0.98, 1.0))
-    assert stretch(5.0, 6.0, (-1.0, 1.0)) == pytest.approx((0.98, 1.0))
-    assert stretch(200.0, 200.0, None) == pytest.approx((199.0, 201.0))
-    assert stretch(0.0, 0.0, None) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize(("p2", "p98"), [(None, None), (math.nan, math.nan), (0.1, None)])
-def test_stretch_without_percentiles_is_the_range(p2, p98):
-    assert stretch(p2, p98, (-510.0, 510.0)) == (-510.0, 510.0)
-    assert stretch(p2, p98, None) == (0.0, 1.0)
+def test_class_limits_stay_within_what_the_index_can_be():
+    assert class_limits((0.95, 0.5, -0.9), (-1.0, 1.0)) == (-1.0, 1.0)
+    assert class_limits((60.0, 50.0, 40.0), (-1.0, 1.0)) == (30.0, 70.0)
+    assert class_limits((30.0, 20.0, 10.0), None) == (0.0, 40.0)
 
 
 @settings(max_examples=50, deadline=None)
-@given(finite, finite, st.sampled_from([None, (-1.0, 1.0), (-510.0, 510.0)]))
-def test_stretch_is_always_fit_for_colorize(p2, p98, value_range):
-    low, high = stretch(p2, p98, value_range)
+@given(st.lists(st.floats(-500, 500, width=32), min_size=3, max_size=3, unique=True))
+def test_class_limits_are_always_fit_for_colorize(cuts):
+    first, second, third = sorted(cuts, reverse=True)
+    low, high = class_limits((first, second, third), (-510.0, 510.0))
     assert low <= high
-    colorize(np.array([[p2, p98]], dtype=np.float32), low, high)
+    colorize(np.array([cuts], dtype=np.float32), low, high)
 
 
 def test_the_legend_as_data():
