@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 from OLD.image_processing import classify_index, compute_indices, generate_heatmap, load_image
 from orthoray.contracts import Findings, Language, Statistics
@@ -21,6 +22,7 @@ from orthoray.spectral.cog import overview_array
 from orthoray.spectral.engine import ENGINE, analyse_array, analyse_bands
 from orthoray.spectral.heatmap import class_limits, heatmap_png, legend_dict
 from orthoray.spectral.integrity import check_complete
+from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import RasterInfo, inspect, open_raster, read_nodata_mask, read_window, windows
 from orthoray.spectral.statistics import Statistics as Measured
 from pipelines.planning import RGB, Plan
@@ -43,8 +45,8 @@ def analyse_file(
         Impossible: the index cannot be computed from such pixels.
         TooLarge: more pixels than the way of this index can take.
     """
+    info = inspect(source)  # first: it knows the limits
     check_complete(source)
-    info = inspect(source)
     if plan.via_old:
         return _through_old(source, info, plan, language, heatmap_path, index_path, progress)
     assert plan.index is not None, "only OLD's own indices are not in the catalogue"
@@ -203,7 +205,9 @@ def _photo(source: Path, info: RasterInfo, plan: Plan) -> Iterator[Path]:
             "photometric": "RGB",
             "bigtiff": "if_safer",
         }
-        with open_raster(source) as dataset, rasterio.open(copy, "w", **profile) as target:
+        with without(NotGeoreferencedWarning):
+            target = rasterio.open(copy, "w", **profile)
+        with target, open_raster(source) as dataset:
             for window in windows(info):
                 arrays, _ = read_window(dataset, window, numbers, alpha=plan.band_map.alpha)
                 target.write(np.stack(arrays), window=window)

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 import ray
 
 from orthoray.contracts import Outcome
-from orthoray.errors import NotFound
+from orthoray.errors import NotFound, WrongState
 from orthoray.keys import heatmap_key, index_key, report_key, thumbnail_key
 from orthoray.logs import configure_logs
 from orthoray.ports import ReportOrder, RunOrder
@@ -43,27 +43,33 @@ def render_report(config: StorageConfig, order: ReportOrder) -> str:
 
 
 def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
-    """What `analyse_object` does, without Ray."""
+    """What `analyse_object` does, without Ray. Closing the iterator, or cancelling the task, ends the work."""
     steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
+    unwanted = threading.Event()
+
+    def tell(fraction: float) -> None:
+        if unwanted.is_set():
+            raise WrongState("The run is not wanted any more.")
+        steps.put(fraction)
 
     def work() -> None:
         try:
-            steps.put(_analyse(config, order, steps.put))
+            steps.put(_analyse(config, order, tell))
         except BaseException as error:
             steps.put(error)
 
     threading.Thread(target=work, name="analyse", daemon=True).start()
     told_at = 0.0
-    while True:
-        step = steps.get()
-        if isinstance(step, BaseException):
-            raise step
-        if isinstance(step, Outcome):
-            yield step
-            return
-        if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
-            told_at = time.monotonic()
-            yield step
+    try:
+        while not isinstance(step := steps.get(), Outcome):
+            if isinstance(step, BaseException):
+                raise step
+            if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
+                told_at = time.monotonic()
+                yield step
+        yield step
+    finally:
+        unwanted.set()
 
 
 def _analyse(config: StorageConfig, order: RunOrder, tell: Callable[[float], None]) -> Outcome:
@@ -83,6 +89,7 @@ def _analyse(config: StorageConfig, order: RunOrder, tell: Callable[[float], Non
             index_path=index_path,
             progress=lambda fraction: tell(0.95 * fraction),
         )
+        tell(0.95)
         storage.put_file(config.heatmaps, index, index_path, "image/tiff")
         storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
     findings.provenance["image_sha256"] = order.imagery.sha256

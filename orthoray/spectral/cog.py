@@ -26,6 +26,7 @@ from rasterio.windows import Window
 from orthoray.spectral.georeference import Affine6
 from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, block_windows, open_raster
+from orthoray.spectral.reduced import reduced_shape
 from orthoray.spectral.statistics import Statistics
 
 Values = npt.NDArray[np.float32]
@@ -156,12 +157,6 @@ def overview_array(path: PathLike, max_side: int) -> Values:
         shape = reduced_shape(dataset.width, dataset.height, max_side)
         values: Values = dataset.read(1, out_shape=shape, resampling=Resampling.average, out_dtype=np.float32)
         return values
-
-
-def reduced_shape(width: int, height: int, max_side: int) -> tuple[int, int]:
-    """(rows, columns) of a raster reduced to fit `max_side`: never enlarged, never less than one pixel."""
-    scale = min(1.0, max_side / max(width, height))
-    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _open(*arguments: Any, **options: Any) -> Any:

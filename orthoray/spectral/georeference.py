@@ -17,6 +17,8 @@ Coordinates = npt.NDArray[np.float64]
 
 _GEOD = pyproj.Geod(ellps="WGS84")
 _POINTS_PER_EDGE = 32
+# Of the footprint's extent: a tenth of a pixel on a map a thousand pixels wide.
+_OUTLINE_TOLERANCE = 1e-4
 # Below this the rounding of the polygon area on the ellipsoid (about 0.1 m²) would show.
 _SMALL_AREA_M2 = 10_000.0
 # UTM and national grids stay well within this of true scale; Web Mercator is out by 2.4 at 50 degrees.
@@ -137,12 +139,30 @@ def _footprint(ring: Coordinates) -> tuple[dict[str, Any], tuple[float, float, f
         points = points[::-1]
     west, south = points.min(axis=0).tolist()
     east, north = points.max(axis=0).tolist()
+    points = _thinned(points, _OUTLINE_TOLERANCE * max(east - west, north - south))
     if east <= 180:
         return {"type": "Polygon", "coordinates": [points.tolist()]}, (west, south, east, north)
     eastern = _clip(points, lambda longitude: longitude <= 180)
     western = _clip(points, lambda longitude: longitude >= 180) - (360, 0)
     parts = [[part.tolist()] for part in (eastern, western)]
     return {"type": "MultiPolygon", "coordinates": parts}, (west, south, east - 360, north)
+
+
+def _thinned(ring: Coordinates, tolerance: float) -> Coordinates:
+    """A closed ring of four edges without the points that lie within `tolerance` of a straighter edge."""
+    kept = []
+    for start in range(0, 4 * _POINTS_PER_EDGE, _POINTS_PER_EDGE):
+        edge = ring[start : start + _POINTS_PER_EDGE + 1]
+        at = np.arange(len(edge))
+        pieces = 1
+        while pieces < _POINTS_PER_EDGE:
+            knots = at[:: _POINTS_PER_EDGE // pieces]
+            straight = np.column_stack([np.interp(at, knots, edge[knots, axis]) for axis in (0, 1)])
+            if np.abs(straight - edge).max() <= tolerance:
+                break
+            pieces *= 2
+        kept.append(edge[:-1][:: _POINTS_PER_EDGE // pieces])
+    return np.concatenate([*kept, ring[:1]])
 
 
 def _signed_area(ring: Coordinates) -> float:

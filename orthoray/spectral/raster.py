@@ -100,8 +100,8 @@ class RasterInfo:
 
 
 @contextmanager
-def open_raster(path: PathLike) -> Iterator[Any]:
-    """Open a raster for reading; yields rasterio's dataset.
+def open_raster(path: PathLike, *, overview_level: int | None = None) -> Iterator[Any]:
+    """Open a raster, or one of its overviews (0 is the finest), for reading; yields rasterio's dataset.
 
     Read failures inside the block become `TruncatedImage`. Raises `NotAnImage` where the file is of no
     known format and `TruncatedImage` where it begins like an image but cannot be opened.
@@ -110,7 +110,7 @@ def open_raster(path: PathLike) -> Iterator[Any]:
     kind = detect_format(location)
     with rasterio.Env(**GDAL_OPTIONS):
         with _gdal_errors(kind):
-            dataset = _open(location, kind)
+            dataset = _open(location, kind, overview_level)
         with dataset, _gdal_errors(kind):
             yield dataset
 
@@ -137,9 +137,16 @@ def windows(info: RasterInfo) -> Iterator[Window]:
 
     Each has at most about 4 megapixels, fewer where the file has many or wide bands.
     """
-    pixel_bytes = info.count * np.dtype(info.dtype).itemsize
-    limit = max(1, min(WINDOW_PIXELS, WINDOW_BYTES // pixel_bytes))
-    return block_windows(info.width, info.height, info.block_width, info.block_height, limit)
+    return block_windows(
+        info.width, info.height, info.block_width, info.block_height, _window_limit(info.count, info.dtype)
+    )
+
+
+def windows_of(dataset: Any) -> Iterator[Window]:
+    """The same for an open raster, which may be an overview."""
+    block_height, block_width = dataset.block_shapes[0]
+    limit = _window_limit(dataset.count, _dtype(dataset))
+    return block_windows(dataset.width, dataset.height, block_width, block_height, limit)
 
 
 def block_windows(
@@ -170,24 +177,21 @@ def read_window(
     numbers: Sequence[int],
     *,
     alpha: int | None = None,
-    out_shape: tuple[int, int] | None = None,
 ) -> tuple[list[npt.NDArray[Any]], Mask]:
     """Read bands and tell which pixels are not data.
 
     `dataset` is an open raster, `numbers` 1-based band numbers, `alpha` the number of the band that masks
-    the others (`BandMap.alpha`) or None. `window` None is the whole raster; `out_shape` (rows, columns)
-    reads it decimated to the nearest pixel.
+    the others (`BandMap.alpha`) or None. `window` None is the whole raster.
 
     Returns one array of the file's dtype for each number and a mask, all of shape (rows, columns). The mask
     is True where ANY of the bands holds its nodata value or NaN, where alpha is 0, and where the file's own
     mask or colour key says so. Raises `TruncatedImage` where the pixels cannot be decoded.
     """
     if is_palette(dataset):
-        return _read_palette(dataset, window, numbers, out_shape)
+        return _read_palette(dataset, window, numbers)
     wanted = [*numbers, *([alpha] if alpha is not None and alpha not in numbers else [])]
-    shape = None if out_shape is None else (len(wanted), *out_shape)
     with _gdal_errors():
-        stack = dataset.read(wanted, window=window, out_shape=shape)
+        stack = dataset.read(wanted, window=window)
         masked: Mask = np.zeros(stack.shape[1:], dtype=np.bool_)
         if alpha is not None:
             masked |= stack[wanted.index(alpha)] == 0
@@ -195,7 +199,7 @@ def read_window(
         for number, array in zip(numbers, arrays, strict=True):
             flags = set(dataset.mask_flag_enums[number - 1])
             if not flags & {MaskFlags.all_valid, MaskFlags.alpha} and flags != {MaskFlags.nodata}:
-                masked |= dataset.read_masks(number, window=window, out_shape=out_shape) == 0
+                masked |= dataset.read_masks(number, window=window) == 0
             else:
                 _mask_nodata(masked, array, dataset.nodatavals[number - 1])
             if array.dtype.kind == "f":
@@ -218,9 +222,15 @@ def is_palette(dataset: Any) -> bool:
     return bool(dataset.count == 1 and dataset.colorinterp[0].name == "palette")
 
 
-def _open(location: Path, kind: Format) -> Any:
+def _window_limit(count: int, dtype: npt.DTypeLike) -> int:
+    """Pixels of a window."""
+    return max(1, min(WINDOW_PIXELS, WINDOW_BYTES // (count * np.dtype(dtype).itemsize)))
+
+
+def _open(location: Path, kind: Format, overview_level: int | None) -> Any:
+    options = {} if overview_level is None else {"overview_level": overview_level}
     with without(NotGeoreferencedWarning):
-        return rasterio.open(str(location), driver=kind.driver, sharing=False)
+        return rasterio.open(str(location), driver=kind.driver, sharing=False, **options)
 
 
 @contextmanager
@@ -366,16 +376,16 @@ def _colour_table(dataset: Any) -> npt.NDArray[np.uint8]:
 
 
 def _read_palette(
-    dataset: Any, window: Window | None, numbers: Sequence[int], out_shape: tuple[int, int] | None
+    dataset: Any, window: Window | None, numbers: Sequence[int]
 ) -> tuple[list[npt.NDArray[Any]], Mask]:
     with _gdal_errors():
-        values = dataset.read(1, window=window, out_shape=out_shape)
+        values = dataset.read(1, window=window)
         table = _colour_table(dataset)
         masked: Mask = np.zeros(values.shape, dtype=np.bool_)
         _mask_nodata(masked, values, dataset.nodatavals[0])
         flags = set(dataset.mask_flag_enums[0])
         if MaskFlags.per_dataset in flags:
-            masked |= dataset.read_masks(1, window=window, out_shape=out_shape) == 0
+            masked |= dataset.read_masks(1, window=window) == 0
     if table.shape[1] == 4:
         masked |= table[values, 3] == 0
     return [table[values, number - 1] for number in numbers], masked

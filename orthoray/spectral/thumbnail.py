@@ -10,8 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from orthoray.spectral.bands import BandMap, resolve_bands
-from orthoray.spectral.cog import reduced_shape
-from orthoray.spectral.raster import PathLike, inspect, open_raster, read_window
+from orthoray.spectral.raster import PathLike, inspect, open_raster
+from orthoray.spectral.reduced import read_reduced, reduced_shape
 
 # Pixels are picked at this multiple of the wanted size and then averaged: one read gives both smooth
 # colours and a mask that no average has blurred.
@@ -30,9 +30,8 @@ def thumbnail_png(path: PathLike, band_map: BandMap | None = None, max_side: int
     info = inspect(path)
     names = resolve_bands(info) if band_map is None else band_map
     numbers = _shown(names)
+    arrays, masked = read_reduced(path, numbers, max_side * _OVERSAMPLING, alpha=names.alpha)
     with open_raster(path) as dataset:
-        picked = reduced_shape(info.width, info.height, max_side * _OVERSAMPLING)
-        arrays, masked = read_window(dataset, None, numbers, alpha=names.alpha, out_shape=picked)
         orientation = dataset.tags().get("EXIF_Orientation", "1")
     weights = (~masked).astype(np.float32)
     rows, columns = reduced_shape(info.width, info.height, max_side)

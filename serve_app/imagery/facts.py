@@ -29,8 +29,8 @@ def describe(path: Path, upload: Upload, *, bucket: str, max_pixels: int) -> tup
         TooLarge: more pixels than `max_pixels`, or than its format may have.
         Impossible: pixels or band names that cannot be worked with.
     """
+    info = inspect(path)  # first: it knows the limits
     check_complete(path)
-    info = inspect(path)
     if info.width * info.height > max_pixels:
         raise TooLarge(
             f"The image has {info.width * info.height:,} pixels, the limit is {max_pixels:,}: cut it or reduce it.",
@@ -70,9 +70,11 @@ def describe(path: Path, upload: Upload, *, bucket: str, max_pixels: int) -> tup
 
 
 def _crs(info: RasterInfo) -> dict[str, Any] | None:
+    """The EPSG code says it all; the long text is kept where there is none."""
     if info.crs_wkt is None:
         return None
-    return {"epsg": info.epsg, "name": pyproj.CRS.from_wkt(info.crs_wkt).name, "wkt": info.crs_wkt}
+    name = pyproj.CRS.from_wkt(info.crs_wkt).name
+    return {"epsg": info.epsg, "name": name} if info.epsg else {"epsg": None, "name": name, "wkt": info.crs_wkt}
 
 
 def _captured_at(metadata: ImageMetadata) -> datetime | None:

@@ -104,7 +104,9 @@ def test_longitudes_beyond_180_are_wrapped() -> None:
 
 
 def test_a_ring_round_the_pole_has_no_footprint() -> None:
-    place = locate(CRS.from_epsg(3413).to_wkt(), (1000.0, 0.0, -500_000.0, 0.0, -1000.0, 500_000.0), 1000, 1000)
+    place = locate(
+        CRS.from_epsg(3413).to_wkt(), (1000.0, 0.0, -500_000.0, 0.0, -1000.0, 500_000.0), 1000, 1000
+    )
     assert place.footprint is None
     assert place.bounds_wgs84 is None
 
@@ -119,3 +121,14 @@ def test_a_ring_round_the_pole_has_no_footprint() -> None:
 )
 def test_unknown_places_are_unknown(wkt: str, transform: Affine6) -> None:
     assert locate(wkt, transform, 10, 10) == UNKNOWN
+
+
+def test_a_small_raster_needs_only_its_corners() -> None:
+    wkt = pyproj.CRS.from_epsg(32618).to_wkt()
+    place = locate(wkt, (5.0, 0.0, 792988.0, 0.0, -5.0, 2050382.0), 515, 403)
+    ring = corners(place.footprint)
+    assert len(ring) == 5
+    outline = [(792988.0, 2050382.0), (792988.0 + 5 * 515, 2050382.0 - 5 * 403)]
+    to_wgs84 = pyproj.Transformer.from_crs(32618, 4326, always_xy=True)
+    for x, y in outline:
+        assert np.abs(ring - to_wgs84.transform(x, y)).max(axis=1).min() < 1e-8

@@ -126,7 +126,7 @@ def test_inputs_are_not_changed() -> None:
     assert (red == 0).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(hnp.arrays(np.uint16, (2, 5), elements=st.integers(0, 65535)))
 def test_normalized_difference_stays_in_its_range(values: Array) -> None:
     result = get_index("NDVI").compute({"N": values[0], "R": values[1]})

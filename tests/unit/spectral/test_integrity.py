@@ -98,9 +98,7 @@ def test_bitmaps_of_every_depth(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("tile", [None, (32, 32)])
-def test_tiff_flavours(
-    tmp_path: Path, byteorder: str, big: bool, tile: tuple[int, int] | None
-) -> None:
+def test_tiff_flavours(tmp_path: Path, byteorder: str, big: bool, tile: tuple[int, int] | None) -> None:
     path = tmp_path / "image.tif"
     for order in ("image", "again"):
         tifffile.imwrite(

@@ -107,15 +107,13 @@ def test_odd_shapes(write_tiff: WriteTiff, shape: tuple[int, int], tiled: bool) 
     np.testing.assert_array_equal(read(path, [1])[0][0], values)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     block=st.tuples(st.integers(1, 120), st.integers(1, 120)),
     limit=st.integers(1, 20_000),
 )
-def test_windows_cover_once_and_stay_small(
-    size: tuple[int, int], block: tuple[int, int], limit: int
-) -> None:
+def test_windows_cover_once_and_stay_small(size: tuple[int, int], block: tuple[int, int], limit: int) -> None:
     block = (min(block[0], size[0]), min(block[1], size[1]))
     seen = np.zeros((size[1], size[0]), np.uint8)
     for window in block_windows(*size, *block, limit):
@@ -180,12 +178,11 @@ def test_nodata_is_compared_in_the_bands_own_type(write_tiff: WriteTiff) -> None
     assert read(tenth, [1])[1].tolist() == [[False, True, True, False]]
 
 
-def test_nodata_that_the_type_cannot_hold_masks_nothing(write_tiff: WriteTiff, edit_tiff: EditTiff) -> None:
-    path = write_tiff(np.array([[0, 255]], np.uint8))
-    with edit_tiff(path) as dataset:
-        dataset.nodata = 99
-    path.write_bytes(path.read_bytes().replace(b"99\0", b"-9\0"))
-    assert inspect(path).nodata == (-9.0,)
+@pytest.mark.parametrize("impossible", [b"-99", b"1.5", b"inf"])
+def test_nodata_that_the_type_cannot_hold_masks_nothing(write_tiff: WriteTiff, impossible: bytes) -> None:
+    path = write_tiff(np.array([[0, 1, 2, 255]], np.uint8), nodata=200)
+    path.write_bytes(path.read_bytes().replace(b"200\0", impossible + b"\0"))
+    assert inspect(path).nodata != (200.0,)
     assert not read(path, [1])[1].any()
 
 
@@ -308,9 +305,7 @@ def test_file_names_are_only_names(write_tiff: WriteTiff, name: str) -> None:
     assert inspect(written.rename(written.with_name(name))).width == 3
 
 
-def test_vrt_is_refused_whatever_its_name(
-    write_tiff: WriteTiff, edit_tiff: EditTiff, tmp_path: Path
-) -> None:
+def test_vrt_is_refused_whatever_its_name(write_tiff: WriteTiff, edit_tiff: EditTiff, tmp_path: Path) -> None:
     source = write_tiff(np.zeros((1, 4, 4), np.uint8))
     disguised = tmp_path / "field.tif"
     disguised.write_text(
@@ -346,7 +341,6 @@ def test_a_cut_header_is_a_truncated_image(tmp_path: Path, suffix: str, keep: in
         inspect(path)
 
 
-@pytest.mark.parametrize("decimated", [False, True])
 @pytest.mark.parametrize("size", [40, 400])
 @pytest.mark.parametrize(
     ("suffix", "options"),
@@ -362,25 +356,33 @@ def test_a_cut_header_is_a_truncated_image(tmp_path: Path, suffix: str, keep: in
     ],
 )
 def test_cut_pixels_are_never_numbers(
-    tmp_path: Path, suffix: str, options: dict[str, Any], size: int, decimated: bool
+    tmp_path: Path, suffix: str, options: dict[str, Any], size: int
 ) -> None:
     path = tmp_path / f"cut.{suffix}"
     Image.fromarray(RNG.integers(0, 255, (size, size, 3), dtype=np.uint8)).save(path, **options)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(TruncatedImage), open_raster(path) as dataset:
-        read_window(dataset, None, [1, 2, 3], out_shape=(9, 9) if decimated else None)
+        read_window(dataset, None, [1, 2, 3])
+
+
+@pytest.mark.parametrize("compress", ["none", "lzw", "zstd", "jpeg"])
+def test_a_cut_geotiff_is_a_truncated_image(write_tiff: WriteTiff, compress: str) -> None:
+    noise = RNG.integers(0, 255, (3, 300, 300), dtype=np.uint8)
+    path = write_tiff(noise, compress=compress, tiled=True, blockxsize=64, blockysize=64)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(TruncatedImage), open_raster(path) as dataset:
+        read_window(dataset, None, [1, 2, 3])
 
 
 def test_damaged_pixels_are_a_truncated_image(write_tiff: WriteTiff) -> None:
     path = write_tiff(RNG.integers(0, 255, (1, 200, 200), dtype=np.uint8), compress="deflate")
-    info = inspect(path)
     content = bytearray(path.read_bytes())
     content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
     path.write_bytes(content)
-    with open_raster(path) as dataset, pytest.raises(TruncatedImage, match="upload it again"):
-        for window in windows(info):
-            read_window(dataset, window, [1])
+    with pytest.raises(TruncatedImage, match="upload it again"):
+        read(path, [1])
 
 
 def test_too_many_pixels_and_bands(write_tiff: WriteTiff) -> None:
@@ -393,7 +395,9 @@ def test_too_many_pixels_and_bands(write_tiff: WriteTiff) -> None:
 
 
 def test_one_huge_block_is_refused(write_tiff: WriteTiff) -> None:
-    path = write_tiff(np.zeros((1, 16, 16), np.uint8), tiled=True, blockxsize=16, blockysize=16, SPARSE_OK=True)
+    path = write_tiff(
+        np.zeros((1, 16, 16), np.uint8), tiled=True, blockxsize=16, blockysize=16, SPARSE_OK=True
+    )
     content = path.read_bytes()
     for tag in (b"\x42\x01", b"\x43\x01"):  # TileWidth, TileLength, both SHORT
         content = content.replace(tag + b"\x03\0\1\0\0\0\x10\0", tag + b"\x03\0\1\0\0\0\x00\x80")

@@ -62,7 +62,7 @@ def assert_like_numpy(stats: Statistics, values: Array, mask: Array) -> None:
     assert len(stats.histogram_edges) == 65
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(values=maps, data=st.data())
 def test_any_cut_and_any_order_equal_numpy_on_the_whole(values: Array, data: st.DataObject) -> None:
     mask = data.draw(hnp.arrays(np.bool_, values.shape))
