@@ -98,10 +98,7 @@ def migrate(dsn: str, folder: Path) -> list[str]:
         ConfigurationError: the database cannot be reached, or was made by a newer version.
     """
     steps: dict[str, LiteralString] = {"0000_queue": SchemaManager.get_schema()}
-    steps |= {
-        path.stem: path.read_text(encoding="utf-8")
-        for path in sorted(folder.glob("[0-9]*.sql"))
-    }
+    steps |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9]*.sql"))}
     applied = []
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_pixels: int = Field(default=4_000_000_000, ge=1)
     redis_url: SecretStr | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
 
     storage_root: Path | None = None
     minio_endpoint: str | None = None
@@ -57,11 +59,11 @@ class Settings(BaseSettings):
     report_db_user: str = "report"
     report_db_password: SecretStr = SecretStr("")
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: object, info: object) -> object:
-        """`KEY=` in a .env means "not set" for what can be unset."""
-        return None if value == "" and getattr(info, "field_name", "") in _UNSETTABLE else value
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`KEY=` means "not set", in a .env as in the environment, where it hides the .env's value."""
+        return {name: value for name, value in values.items() if value != ""}
 
     @field_validator("orthoray_home", "storage_root")
     @classmethod
@@ -113,19 +115,6 @@ class Settings(BaseSettings):
             heatmaps=self.minio_bucket_heatmaps,
             reports=self.minio_bucket_reports,
         )
-
-
-_UNSETTABLE = {
-    "ray_address",
-    "redis_url",
-    "storage_root",
-    "minio_endpoint",
-    "minio_access_key",
-    "minio_secret_key",
-    "imagery_db_host",
-    "analysis_db_host",
-    "report_db_host",
-}
 
 
 def load_settings(

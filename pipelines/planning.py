@@ -14,7 +14,7 @@ from orthoray.contracts import Imagery
 from orthoray.errors import UnknownIndex
 from orthoray.spectral.bands import BandMap, band_map_from_names, parse_bands, require
 from orthoray.spectral.classes import ThresholdSet, thresholds_for
-from orthoray.spectral.indices import CATALOGUE, Index, computable, get_index
+from orthoray.spectral.indices import CATALOGUE, Index, get_index
 
 RGB = ("R", "G", "B")
 
@@ -51,11 +51,11 @@ def make_plan(
         MissingBands: the image lacks bands that it needs.
         Impossible: crop or thresholds do not fit.
     """
-    via_old = index_type in old_indices()
-    index = _catalogued(index_type) if via_old else get_index(index_type)
-    name = index.name if index else index_type
+    of_old = {name.lower(): name for name in old_indices()}.get(index_type.strip().lower())
+    index = _catalogued(of_old) if of_old else get_index(index_type)
+    name = of_old or get_index(index_type).name
     chosen = thresholds_for("NDVI_emp" if index is None else name, crop, thresholds)
-    plan = Plan(name, index, band_map, chosen, bool(crop or thresholds), via_old)
+    plan = Plan(name, index, band_map, chosen, bool(crop or thresholds), of_old is not None)
     require(band_map, plan.bands)
     return plan
 
@@ -78,12 +78,16 @@ def band_map_of(imagery: Imagery, bands: str | None = None) -> BandMap:
 
 def index_catalogue(bands: Mapping[str, int] | None) -> list[dict[str, Any]]:
     """Every index that can be asked for; with an image's `bands` also whether it can be computed from them."""
+    known = {index.name for index in CATALOGUE}
+    described: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+        (index.to_dict(), index.bands) for index in CATALOGUE
+    ]
+    described += [({"name": name, "bands": list(RGB)}, RGB) for name in old_indices() if name not in known]
     entries = []
-    for index in CATALOGUE:
-        entry = index.to_dict()
+    for entry, needed in described:
         if bands is not None:
-            entry["computable"] = computable(index, bands)
-            entry["missing_bands"] = [band for band in index.bands if band not in bands]
+            entry["missing_bands"] = [band for band in needed if band not in bands]
+            entry["computable"] = not entry["missing_bands"]
         entries.append(entry)
     return entries
 

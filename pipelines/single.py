@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -131,6 +133,8 @@ def _through_old(
     ).statistics
     if found.valid_pixels:
         generate_heatmap(index_map, str(heatmap_path))
+        if masked:
+            _make_transparent(heatmap_path, nodata)
     else:
         heatmap_path.write_bytes(heatmap_png(index_map, 0.0, 1.0))
     progress(0.9)
@@ -147,6 +151,14 @@ def _through_old(
         ),
         provenance=_provenance(plan, info, "OLD.image_processing"),
     )
+
+
+def _make_transparent(picture: Path, nodata: npt.NDArray[np.bool_]) -> None:
+    """OLD's pictures are opaque, and its colour for the lowest value would stand where there is no data."""
+    colours = cv2.imread(str(picture), cv2.IMREAD_COLOR)
+    if colours is not None and colours.shape[:2] == nodata.shape:
+        alpha = np.where(nodata, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(picture), np.dstack([colours, alpha]))
 
 
 def _classes(

@@ -73,6 +73,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         auth_mode=settings.auth_mode,
         max_upload_bytes=settings.max_upload_bytes,
         imagery_bucket=storage.imagery,
+        proxy_adds_request_id=True,
     )
     return serve.deployment(name="api-gateway", **COMMON)(Gateway).bind(
         gateway, storage, imagery, analysis, report

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from orthoray.errors import OrthoRayError
+from orthoray.logs import configure_logs
 from orthoray.settings import load_settings
 
 app = typer.Typer(
@@ -27,10 +29,11 @@ notes = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """The console script: errors of ours are one line on standard error, exit status 1."""
+    configure_logs("WARNING")
     try:
         app()
     except OrthoRayError as error:
-        notes.print(f"[red]orthoray:[/red] {error.detail}", soft_wrap=True)
+        notes.print(f"[red]orthoray:[/red] {escape(error.detail)}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -38,15 +41,17 @@ def main() -> None:
 
 @app.command()
 def up(
-    detach: Annotated[bool, typer.Option(help="return when it serves, and leave it running")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="return when it serves, and leave it running")
+    ] = False,
     s3: Annotated[
         bool, typer.Option("--s3", help="keep files in an S3 server of its own, to try that")
     ] = False,
     demo: Annotated[
-        bool, typer.Option(help="analyse two sample images and show where the results are")
+        bool, typer.Option("--demo", help="analyse two sample images and show where the results are")
     ] = False,
-    verbose: Annotated[bool, typer.Option(help="show the log lines of all processes")] = False,
-    supervised: Annotated[bool, typer.Option(hidden=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="show the log lines of all processes")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Start everything on this machine and serve until Ctrl-C."""
     from serve_app.local import foreground
@@ -55,7 +60,7 @@ def up(
     chosen = {"--s3": s3, "--demo": demo, "--verbose": verbose}
     options = [name for name, wanted in chosen.items() if wanted]
     if detach:
-        foreground.start_detached(settings, options, notes=notes)
+        foreground.start_detached(settings, with_s3=s3, demo=demo, notes=notes)
     elif not supervised:
         sys.exit(foreground.run_supervised(options))
     else:

@@ -104,7 +104,7 @@ def legend_drawing(legend: Legend, width: float, formats: Formats) -> Drawing | 
 def share_bar_drawing(classes: Sequence[ClassRow], width: float, formats: Formats) -> Drawing | None:
     """The shares of the classes as one stacked bar, or None where no share is known."""
     register_fonts()
-    shares = [(row.percent or 0.0, row.color or ACCENT) for row in classes]
+    shares = [(min(max(row.percent or 0.0, 0.0), 100.0), row.color or ACCENT) for row in classes]
     total = math.fsum(share for share, _ in shares)
     if not total > 0:
         return None

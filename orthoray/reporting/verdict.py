@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,6 +14,8 @@ CLASS_COLORS: Mapping[str, str] = MappingProxyType(
     {"healthy": "#2E7D32", "mild_stress": "#C0CA33", "severe_stress": "#F9A825", "critical": "#C62828"}
 )
 _RAMP = ("#1B5E20", "#2E7D32", "#7CB342", "#C0CA33", "#F9A825", "#EF6C00", "#C62828", "#8E1B1B")
+# Above this a float has no decimals left that could be made to add up; no share and no field comes near it.
+_EXACT = 1e12
 _LEGACY_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "здоровые": "healthy",
@@ -79,7 +80,7 @@ def adding_up(classes: Sequence[ClassRow]) -> tuple[ClassRow, ...]:
 
 
 def _apportioned(values: Sequence[float | None], decimals: int) -> Sequence[float | None]:
-    known = [value for value in values if value is not None and 0 <= value < math.inf]
+    known = [value for value in values if value is not None and 0 <= value < _EXACT]
     return apportion(known, decimals) if len(known) == len(values) else values
 
 

@@ -74,7 +74,7 @@ def class_limits(
         value_range: (lowest, highest) value that the index can have.
     """
     margin = (cuts[0] - cuts[2]) / 2
-    low, high = cuts[2] - margin, cuts[0] + margin
+    low, high = round(cuts[2] - margin, 9), round(cuts[0] + margin, 9)
     if value_range is None or low >= value_range[1] or high <= value_range[0]:
         return low, high
     return max(low, value_range[0]), min(high, value_range[1])

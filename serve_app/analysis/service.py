@@ -10,7 +10,7 @@ import structlog
 
 from orthoray.contracts import AnalysisRequest, AnalysisRun, Language, Outcome, Page, RunStatus
 from orthoray.database import Pool, ping, transaction
-from orthoray.errors import NotFound
+from orthoray.errors import NotFound, OrthoRayError
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import ImageryPort, ReportPort, RunOrder
@@ -51,9 +51,10 @@ class AnalysisService:
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
         # Refuses here, before anything is written, what a worker could not do.
-        plan_of_record(imagery, request.index_type, request.bands, request.crop, request.thresholds)
+        plan = plan_of_record(imagery, request.index_type, request.bands, request.crop, request.thresholds)
         values = {
             **request.model_dump(exclude={"language"}),
+            "index_type": plan.index_name,
             "id": uuid4(),
             "language": language,
             "imagery_bucket": imagery.bucket,
@@ -91,7 +92,11 @@ class AnalysisService:
             if not await self._rows.delete(connection, tenant, run_id):
                 raise NotFound(f"There is no analysis run {run_id}: it may have been deleted before.")
             await CLEAN_UP_RUN.defer(self._queue, connection, tenant=tenant, run_id=str(run_id))
-        await self.clean_up(tenant, run_id)
+        try:
+            # The job above does this too, should this process die here or another service be away.
+            await self.clean_up(tenant, run_id)
+        except OrthoRayError as error:
+            log.warning("clean-up left to the queue", run_id=str(run_id), reason=error.detail)
         return None
 
     async def delete_of_imagery(self, tenant: str, imagery_id: UUID) -> None:

@@ -43,7 +43,7 @@ def create_api(services: Services, storage: Storage, config: GatewayConfig) -> F
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_upload_bytes=config.max_upload_bytes)
     app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, by_proxy=config.proxy_adds_request_id)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
 

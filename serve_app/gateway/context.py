@@ -29,6 +29,7 @@ class GatewayConfig:
     auth_mode: str
     max_upload_bytes: int
     imagery_bucket: str
+    proxy_adds_request_id: bool = False
 
 
 def _services(request: Request) -> Services:

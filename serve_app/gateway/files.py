@@ -13,7 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from orthoray.storage.base import Storage
 from serve_app.gateway.problems import problem
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 # What /openapi.json says of an answer that is a file.
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "a picture"}}
@@ -44,17 +44,17 @@ async def send_object(
     facts = await asyncio.to_thread(storage.stat, bucket, key)
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f"{'attachment' if download else 'inline'}; filename*=UTF-8''{quote(filename)}",
+        "Content-Disposition": _disposition("attachment" if download else "inline", filename),
         "Cache-Control": "private, max-age=0, must-revalidate",
         "X-Content-Type-Options": "nosniff",
     }
     if facts.etag:
         headers["ETag"] = f'"{facts.etag}"'
-        if headers["ETag"] in request.headers.get("if-none-match", ""):
+        known = request.headers.get("if-none-match", "")
+        if headers["ETag"] in known or known == "*":
             return Response(status_code=304, headers=headers)
     start, end, status = 0, facts.size, 200
-    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
-    if wanted and wanted.group() != "bytes=-":
+    if wanted := _wanted_range(request, headers.get("ETag")):
         start, end = _span(wanted, facts.size)
         if start >= end:
             answer = problem(
@@ -67,6 +67,23 @@ async def send_object(
     headers["Content-Length"] = str(end - start)
     pieces = await asyncio.to_thread(storage.iter_range, bucket, key, start, end)
     return StreamingResponse(pieces, status_code=status, headers=headers, media_type=media_type)
+
+
+def _disposition(kind: str, filename: str) -> str:
+    """Both forms of RFC 6266: programs such as curl know only the plain one."""
+    plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename)}"
+
+
+def _wanted_range(request: Request, etag: str | None) -> re.Match[str] | None:
+    """The one range that the request asks for; None where the whole file is to be sent (RFC 9110, 13.1.5 and 14.2)."""
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    # A client that has the beginning of another version must not get the end of this one.
+    if wanted is None or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = wanted.groups()
+    runs_backwards = first and last and int(first) > int(last)
+    return wanted if (first or last) and not runs_backwards else None
 
 
 def _span(wanted: re.Match[str], size: int) -> tuple[int, int]:

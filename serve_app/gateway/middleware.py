@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orthoray.errors import TooLarge
-from serve_app.gateway.problems import problem_of
+from serve_app.gateway.problems import internal_problem, problem_of
 
 # Every body but an upload is a small JSON document.
 MAX_JSON_BYTES = 1024**2
@@ -23,10 +23,16 @@ log = structlog.get_logger("access")
 
 
 class RequestId:
-    """Every answer carries `X-Request-ID`: the client's own when it is a plain word, else a new one."""
+    """Every answer carries `X-Request-ID`: the client's own when it is a plain word, else a new one.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Behind Serve's proxy (`by_proxy`) the proxy does that, and here the id only goes into the log lines.
+
+    What no handler knows ends here as a plain 500, for outside of this middleware it would not carry the id.
+    """
+
+    def __init__(self, app: ASGIApp, *, by_proxy: bool = False) -> None:
         self._app = app
+        self._by_proxy = by_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,17 +42,23 @@ class RequestId:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
-        status = 500
+        status: int | None = None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                if not self._by_proxy:
+                    MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            log.exception("unexpected error", path=scope["path"], error=type(error).__name__)
+            if status is not None:
+                raise
+            await internal_problem(scope["path"])(scope, receive, send_with_id)
         finally:
             elapsed = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=elapsed)
@@ -68,7 +80,7 @@ class BodyLimit:
         limit = self._max_upload_bytes + FORM_OVERHEAD_BYTES if is_upload else MAX_JSON_BYTES
         shown = self._max_upload_bytes if is_upload else MAX_JSON_BYTES
         error = TooLarge(
-            f"The body is larger than the limit of {shown} bytes ({shown / 1024**2:.0f} MiB).",
+            f"The body is larger than the limit of {shown:,} bytes.",
             max_bytes=shown,
         )
         length = Headers(scope=scope).get("content-length", "")
@@ -76,6 +88,7 @@ class BodyLimit:
             await problem_of(error, scope["path"])(scope, receive, send)
             return
         read = 0
+        answered = False
 
         async def counted_receive() -> Message:
             nonlocal read
@@ -85,4 +98,13 @@ class BodyLimit:
                 raise error
             return message
 
-        await self._app(scope, counted_receive, send)
+        async def send_within_limit(message: Message) -> None:
+            """FastAPI takes an exception while it reads JSON for a malformed body: its answer is not sent."""
+            nonlocal answered
+            if read <= limit or answered:
+                answered = True
+                await send(message)
+
+        await self._app(scope, counted_receive, send_within_limit)
+        if not answered:
+            await problem_of(error, scope["path"])(scope, receive, send)

@@ -36,6 +36,10 @@ STATUS: Mapping[type[OrthoRayError], tuple[int, str]] = {
     Impossible: (422, "Cannot be done"),
     Unavailable: (503, "Unavailable"),
 }
+_HTTP_DETAILS = {
+    404: "There is nothing at this path: /docs shows what there is.",
+    405: "This path does not know this method: /docs shows which it knows.",
+}
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
 log = structlog.get_logger(__name__)
@@ -70,15 +74,23 @@ def problem_of(error: OrthoRayError, path: str) -> Problem:
                 status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields
             )
     log.error("exception without a status", error=type(error).__name__)
-    return _internal(path)
+    return internal_problem(path)
 
 
-def _internal(path: str) -> Problem:
+def internal_problem(path: str) -> Problem:
+    """What a client hears of an error that nobody foresaw: nothing but that there was one."""
     return problem(500, "Internal error", "Something went wrong on our side. It has been logged.", path=path)
 
 
+def _words(item: Mapping[str, Any]) -> str:
+    """Pydantic's message, or ours where a person would not understand it."""
+    if item["type"] == "extra_forbidden":
+        return "There is no field of this name: /docs shows those that there are."
+    return str(item["msg"])
+
+
 def install(app: FastAPI) -> None:
-    """Let every exception of a route leave as a problem."""
+    """Let every exception that is foreseen leave as a problem; the others are the middleware's."""
 
     @app.exception_handler(OrthoRayError)
     async def ours(request: Request, error: OrthoRayError) -> Problem:
@@ -88,8 +100,10 @@ def install(app: FastAPI) -> None:
     async def validation(request: Request, error: RequestValidationError) -> Problem:
         """What cannot be parsed is malformed (400); what parses but does not fit is impossible (422)."""
         path = request.url.path
+        if any(item["loc"][0] == "path" for item in error.errors()):
+            return problem_of(NotFound("There is nothing here: this is not an id that OrthoRay gave."), path)
         errors = [
-            {"where": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]}
+            {"where": ".".join(str(part) for part in item["loc"]), "problem": _words(item)}
             for item in error.errors()
         ]
         first = f"{errors[0]['where']}: {errors[0]['problem']}" if errors else "The request does not fit."
@@ -99,7 +113,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Problem:
-        answer = problem(error.status_code, str(error.detail), str(error.detail), path=request.url.path)
+        detail = _HTTP_DETAILS.get(error.status_code, str(error.detail))
+        answer = problem(error.status_code, str(error.detail), detail, path=request.url.path)
         answer.headers.update(error.headers or {})
         return answer
 
@@ -107,9 +122,4 @@ def install(app: FastAPI) -> None:
     async def system(request: Request, error: OSError) -> Problem:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return problem_of(Unavailable("The server's disk is full: nothing was stored."), request.url.path)
-        return await unexpected(request, error)
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Problem:
-        log.exception("unexpected error", path=request.url.path, error=type(error).__name__)
-        return _internal(request.url.path)
+        raise error

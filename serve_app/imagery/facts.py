@@ -74,7 +74,9 @@ def _crs(info: RasterInfo) -> dict[str, Any] | None:
     if info.crs_wkt is None:
         return None
     name = pyproj.CRS.from_wkt(info.crs_wkt).name
-    return {"epsg": info.epsg, "name": name} if info.epsg else {"epsg": None, "name": name, "wkt": info.crs_wkt}
+    return (
+        {"epsg": info.epsg, "name": name} if info.epsg else {"epsg": None, "name": name, "wkt": info.crs_wkt}
+    )
 
 
 def _captured_at(metadata: ImageMetadata) -> datetime | None:

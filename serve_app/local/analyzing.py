@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -151,7 +152,7 @@ def _report(
 
 def _show(result: dict[str, Any], console: Console) -> None:
     statistics = result["statistics"]
-    console.print(f"\n[bold]{result['index']}[/bold] of {result['image']}\n")
+    console.print(f"\n[bold]{result['index']}[/bold] of {escape(result['image'])}\n")
     if statistics["mean"] is not None:
         names = ("mean", "median", "std", "min", "max")
         console.print("   ".join(f"{name} [bold]{statistics[name]:.3f}[/bold]" for name in names))
@@ -165,12 +166,12 @@ def _show(result: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="left" if heading == "class" else "right")
     for row in statistics["classes"]:
         table.add_row(
-            row["label"],
+            escape(row["label"]),
             *("" if row[end] is None else f"{row[end]:g}" for end in ("lower", "upper")),
             f"{row['percent']:.1f}",
             "" if row["area_m2"] is None else f"{row['area_m2'] / 10_000:,.2f}",
         )
     console.print(table)
-    console.print(f"\n{result['conclusion']}\n")
+    console.print(f"\n{escape(result['conclusion'])}\n")
     for name, path in result["files"].items():
-        console.print(f"{name:<8} {path}", soft_wrap=True)
+        console.print(f"{name:<8} {escape(path)}", soft_wrap=True)

@@ -88,11 +88,7 @@ def serve(
             steps("Waiting for the services")
             wait_until_ready(running.url, _key(running))
             steps.finish()
-            if demo:
-                from serve_app.local.demo import run_demo  # here: it brings image libraries
-
-                run_demo(running, settings.orthoray_home / "demo", notes)
-            _show_links(running, settings, notes)
+            _present(running, settings, demo=demo, ends_by="Ctrl-C stops it.", notes=notes)
             wait_for_signal()
         steps.finish()
         notes.print(f"Stopped. Your data stays in {settings.orthoray_home}", soft_wrap=True)
@@ -130,7 +126,15 @@ def wait_until_ready(url: str, key: str, timeout_s: float = READY_TIMEOUT_S) -> 
     raise ConfigurationError(f"OrthoRay did not become ready in {timeout_s:.0f} s: {reason}")
 
 
-def _show_links(running: Running, settings: Settings, notes: Console) -> None:
+def _present(running: Running, settings: Settings, *, demo: bool, ends_by: str, notes: Console) -> None:
+    if demo:
+        from serve_app.local.demo import run_demo  # here: it brings image libraries
+
+        run_demo(running, settings.orthoray_home / "demo", notes)
+    _show_links(running, settings, ends_by, notes)
+
+
+def _show_links(running: Running, settings: Settings, ends_by: str, notes: Console) -> None:
     lines = {
         "API": running.url,
         "API docs": f"{running.url}/docs",
@@ -141,7 +145,7 @@ def _show_links(running: Running, settings: Settings, notes: Console) -> None:
         "Data": str(settings.orthoray_home),
         "Logs": running.logs,
     }
-    notes.print("\n[bold green]OrthoRay is serving.[/bold green] Ctrl-C stops it.")
+    notes.print(f"\n[bold green]OrthoRay is serving.[/bold green] {ends_by}")
     for name, text in lines.items():
         notes.print(f"  {name:<14} {text}", soft_wrap=True)
     if settings.auth_mode == "key":
@@ -151,7 +155,7 @@ def _show_links(running: Running, settings: Settings, notes: Console) -> None:
         notes.print(f"\n  Try            {command}", soft_wrap=True)
 
 
-def start_detached(settings: Settings, options: list[str], *, notes: Console) -> None:
+def start_detached(settings: Settings, *, with_s3: bool, demo: bool, notes: Console) -> None:
     """Start `orthoray up` in a session of its own; return when it serves.
 
     Raises:
@@ -165,20 +169,22 @@ def start_detached(settings: Settings, options: list[str], *, notes: Console) ->
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be written: set ORTHORAY_HOME.") from error
     log = folder / "up.log"
-    command = _supervised(options)
+    command = _supervised(["--s3"] if with_s3 else [])
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
         )
     with notes.status("Starting OrthoRay ..."):
-        while process.poll() is None:
-            running = read_state(settings)
-            if running and running.pid == process.pid:
-                wait_until_ready(running.url, _key(running))
-                _show_links(running, settings, notes)
-                notes.print("  `orthoray down` stops it.")
-                return
+        running = None
+        while process.poll() is None and running is None:
             time.sleep(0.2)
+            state = read_state(settings)
+            running = state if state and state.pid == process.pid else None
+        if running:
+            wait_until_ready(running.url, _key(running))
+    if running:
+        _present(running, settings, demo=demo, ends_by="`orthoray down` stops it.", notes=notes)
+        return
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     last = lines[-1].removeprefix("orthoray: ") if lines else "no output"
     raise ConfigurationError(f"{last} (log: {log})")
@@ -220,12 +226,13 @@ def show_status(settings: Settings, *, notes: Console) -> bool:
         notes.print(f"OrthoRay is not running from {settings.orthoray_home}: `orthoray up` starts it.")
         return False
     try:
-        answer = httpx2.get(f"{running.url}/ready", headers={"X-API-Key": _key(running)}, timeout=10)
+        # Longer than the services wait for a database that does not answer.
+        answer = httpx2.get(f"{running.url}/ready", headers={"X-API-Key": _key(running)}, timeout=30)
     except httpx2.HTTPError:
         notes.print(f"OrthoRay (process {running.pid}) runs, but {running.url} does not answer yet.")
         return False
     if answer.status_code == 200:
-        _show_links(running, settings, notes)
+        _show_links(running, settings, "`orthoray down` stops it.", notes)
         return True
     for name, reason in answer.json().get("failures", {}).items():
         notes.print(f"[red]✗[/red] {name}: {reason}")

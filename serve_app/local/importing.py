@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from orthoray.contracts import DEFAULT_TENANT
@@ -22,6 +23,7 @@ from orthoray.settings import Settings
 from orthoray.storage.base import CHUNK_BYTES, Storage
 from orthoray.storage.keys import safe_filename
 from serve_app.imagery.service import ImageryService
+from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.stack import read_state
 
@@ -57,11 +59,11 @@ def image_files(paths: Iterable[Path]) -> Iterator[Path]:
 async def _import(
     settings: Settings, files: list[Path], bands: str | None, sensor: str | None, notes: Console
 ) -> bool:
+    settings, dsn = _of_running_stack(settings)
     storage, bucket = settings.storage().open(), settings.storage().imagery
     storage.ensure_buckets([bucket])
     new = known = refused = 0
     columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    dsn = _catalogue_dsn(settings)
     async with open_pool(dsn, max_size=2) as pool:
         service = ImageryService(
             pool,
@@ -77,10 +79,12 @@ async def _import(
                     is_new = await _import_one(service, storage, bucket, file, bands, sensor)
                 except OrthoRayError as error:
                     refused += 1
-                    notes.print(f"[red]✗[/red] {file}: {error.detail}", soft_wrap=True)
+                    notes.print(f"[red]✗[/red] {escape(str(file))}: {escape(error.detail)}", soft_wrap=True)
                 else:
                     new, known = new + is_new, known + (not is_new)
     notes.print(f"{new} imported, {known} there already, {refused} refused.")
+    if known and (bands or sensor):
+        notes.print("What was there already keeps its band names; name others with `bands` in the analysis.")
     return refused == 0
 
 
@@ -123,11 +127,15 @@ def _digest(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _catalogue_dsn(settings: Settings) -> str:
+def _of_running_stack(settings: Settings) -> tuple[Settings, str]:
+    """The settings that the running stack works with, and the catalogue's connection string."""
+    running = read_state(settings)
+    if running and running.embedded_s3:
+        settings = settings.model_copy(update=EmbeddedS3(settings.orthoray_home).facts().as_settings())
     if settings.external_databases:
-        return settings.dsn("imagery")
-    if read_state(settings) is None:
+        return settings, settings.dsn("imagery")
+    if running is None:
         raise ConfigurationError(
             "The catalogue is not running: start it with `orthoray up` (or `orthoray up --detach`)."
         )
-    return EmbeddedPostgres(settings.orthoray_home).dsn("imagery")
+    return settings, EmbeddedPostgres(settings.orthoray_home).dsn("imagery")

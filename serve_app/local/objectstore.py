@@ -86,6 +86,17 @@ class EmbeddedS3:
                 self.stop()
                 raise
 
+    def facts(self) -> S3Facts:
+        """How to reach the server, from what the home remembers.
+
+        Raises:
+            WrongState: the server has never been started.
+        """
+        keys, port = load(self._keys_file), load(self._ports_file).get("s3")
+        if not keys or port is None:
+            raise WrongState("The built-in S3 server has never been started here.")
+        return S3Facts(f"http://{HOST}:{port}", keys["access_key"], keys["secret_key"])
+
     def stop(self) -> None:
         """Shut the server down; nothing happens when it does not run. What was written stays."""
         try:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -33,6 +34,10 @@ SERVICE_CPUS = 1
 OBJECT_STORE_BYTES = 256 * 1024**2
 # Ray's sockets lie below its temporary folder, and a socket's path has at most 107 bytes.
 MAX_RAY_FOLDER_BYTES = 40
+# Whoever only asks whether a home is in use holds its lock for much less than this.
+LOCK_PROBE_S = 0.2
+# What a killed stack leaves of Ray ends by itself within this time; PostgreSQL is ended by the next start.
+ORPHANS_END_S = 15.0
 
 Step = Callable[[str], Any]
 
@@ -46,6 +51,7 @@ class Running:
     dashboard: str | None
     api_key_file: str
     logs: str
+    embedded_s3: bool = False
 
 
 def state_file(settings: Settings) -> Path:
@@ -53,13 +59,19 @@ def state_file(settings: Settings) -> Path:
 
 
 def read_state(settings: Settings) -> Running | None:
-    """The running stack of this home, if there is one."""
+    """The running stack of this home, if there is one.
+
+    Its lock tells: a killed one leaves its state file behind, and a process id that may be another program's by now.
+    """
     try:
         state = Running(**json.loads(state_file(settings).read_text()))
-        os.kill(state.pid, 0)
+        with _lock_file(settings.orthoray_home).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return state
     except (OSError, ValueError, TypeError):
         return None
-    return state
+    return None
 
 
 @contextmanager
@@ -74,7 +86,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
     with ExitStack() as stack:
         home = _prepare_home(settings.orthoray_home)
         stack.enter_context(_only_one(home))
-        _check_ports(settings)
+        _check_ports(settings, patience_s=ORPHANS_END_S if state_file(settings).exists() else 0.0)
         if with_s3:
             step("Starting the S3 server")
             s3 = EmbeddedS3(home)
@@ -94,6 +106,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
             dashboard=None if settings.ray_address else f"http://127.0.0.1:{settings.ray_dashboard_port}",
             api_key_file=str(key_file),
             logs=str(ray_folder(home) / "session_latest" / "logs"),
+            embedded_s3=with_s3,
         )
         file = state_file(settings)
         stack.callback(file.unlink, missing_ok=True)
@@ -125,7 +138,8 @@ def _shown(host: str) -> str:
 
 def _prepare_home(home: Path) -> Path:
     try:
-        (home / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "run").mkdir(exist_ok=True, mode=0o700)
         free = shutil.disk_usage(home).free
         if not os.access(home, os.W_OK):
             raise PermissionError
@@ -142,29 +156,41 @@ def _prepare_home(home: Path) -> Path:
     return home
 
 
+def _lock_file(home: Path) -> Path:
+    return home / "run" / "lock"
+
+
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Two stacks on one home would fight for its database."""
-    with (home / "run" / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(
-                f"OrthoRay is already running from {home}: `orthoray status` shows where, `orthoray down` ends it; "
-                "a second one needs its own ORTHORAY_HOME, GATEWAY_PORT and RAY_DASHBOARD_PORT."
-            ) from None
+    with _lock_file(home).open("w") as lock:
+        for last_try in (False, True):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if last_try:
+                    raise ConfigurationError(
+                        f"OrthoRay is already running from {home}: `orthoray status` shows where, `orthoray down` ends it; "
+                        "a second one needs its own ORTHORAY_HOME, GATEWAY_PORT and RAY_DASHBOARD_PORT."
+                    ) from None
+                time.sleep(LOCK_PROBE_S)
         yield
 
 
-def _check_ports(settings: Settings) -> None:
+def _check_ports(settings: Settings, patience_s: float) -> None:
+    """`patience_s` is how long ports may still be taken: Ray's processes outlive a killed stack by some seconds."""
     wanted = {"GATEWAY_PORT": (settings.gateway_host, settings.gateway_port)}
     if not settings.ray_address:
         wanted["RAY_DASHBOARD_PORT"] = ("127.0.0.1", settings.ray_dashboard_port)
+    deadline = time.monotonic() + patience_s
     for name, (host, port) in wanted.items():
-        if not port_is_free(host, port):
-            raise ConfigurationError(
-                f"Port {port} is in use by another program: stop it, or choose another with {name}={port + 1}."
-            )
+        while not port_is_free(host, port):
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"Port {port} is in use by another program: stop it, or choose another with {name}={port + 1}."
+                )
+            time.sleep(0.2)
 
 
 def _databases(settings: Settings, home: Path, stack: ExitStack, step: Step) -> Mapping[str, str]:
@@ -223,6 +249,8 @@ def _ray_and_serve(
     home = settings.orthoray_home
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "LOG_LEVEL": settings.log_level,
+        "LOG_FORMAT": settings.log_format,
         # Stopping would wait half a minute for load balancers that a laptop does not have.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -258,6 +286,7 @@ def _ray_and_serve(
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=True,
             dashboard_host="127.0.0.1",
+            _node_ip_address="127.0.0.1",
             dashboard_port=settings.ray_dashboard_port,
             log_to_driver=verbose,
             logging_level=logging.WARNING,

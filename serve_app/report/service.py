@@ -10,7 +10,7 @@ import structlog
 
 from orthoray.contracts import Page, Report, ReportRequest, RunStatus
 from orthoray.database import Pool, ping, transaction
-from orthoray.errors import NotFound, WrongState
+from orthoray.errors import NotFound, OrthoRayError, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
@@ -49,7 +49,7 @@ class ReportService:
         if run.status != "completed":
             raise WrongState(
                 f"The analysis run is {run.status}: a report can be written when it is completed.",
-                status=run.status,
+                run_status=run.status,
             )
         language = request.language or run.language
         async with transaction(self._pool) as connection:
@@ -77,7 +77,11 @@ class ReportService:
             if not await self._rows.delete(connection, tenant, report_id):
                 raise NotFound(f"There is no report {report_id}: it may have been deleted before.")
             await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report_id))
-        await self.clean_up(tenant, report_id)
+        try:
+            # The job above does this too, should this process die here or the storage be away.
+            await self.clean_up(tenant, report_id)
+        except OrthoRayError as error:
+            log.warning("clean-up left to the queue", report_id=str(report_id), reason=error.detail)
 
     async def delete_of_run(self, tenant: str, run_id: UUID) -> None:
         async with transaction(self._pool) as connection:

@@ -20,15 +20,15 @@ import psycopg
 import pytest
 
 from orthoray.errors import ConfigurationError, WrongState
-from serve_app.local import EmbeddedPostgres
 from serve_app.local.accounts import server_account
 from serve_app.local.binaries import Binaries, choose_binaries, installed_binaries
+from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.processes import command_line
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
 SUPERVISOR = """
 import os, pathlib, sys
-from serve_app.local import EmbeddedPostgres
+from serve_app.local.postgres import EmbeddedPostgres
 EmbeddedPostgres(pathlib.Path(sys.argv[1])).start()
 os.kill(os.getpid(), 9)
 """
@@ -298,7 +298,7 @@ def test_runs_as_an_ordinary_user() -> None:
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
     script = """
 import os, pathlib, psycopg, sys
-from serve_app.local import EmbeddedPostgres
+from serve_app.local.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
 facts = server.start()
 psycopg.connect(server.dsn("imagery")).close()

@@ -19,8 +19,8 @@ import pytest
 
 from orthoray.errors import ConfigurationError, WrongState
 from orthoray.storage.s3 import S3Storage
-from serve_app.local import EmbeddedS3, S3Facts
 from serve_app.local import objectstore as module
+from serve_app.local.objectstore import EmbeddedS3, S3Facts
 from serve_app.local.processes import command_line
 
 
@@ -77,7 +77,7 @@ def test_keeps_what_was_written_through_stop_kill_and_lost_ports(server: Embedde
 
 
 def test_a_server_left_by_a_killed_supervisor_is_ended(tmp_path: Path) -> None:
-    supervisor = "import os, sys, pathlib; from serve_app.local import EmbeddedS3;"
+    supervisor = "import os, sys, pathlib; from serve_app.local.objectstore import EmbeddedS3;"
     supervisor += "EmbeddedS3(pathlib.Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", supervisor, str(tmp_path)], check=False).returncode == -9
     left = pid_of(tmp_path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator
 
 from orthoray.contracts import Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
@@ -28,6 +29,9 @@ from serve_app.gateway.context import (
 )
 from serve_app.gateway.files import ANY_FILE, PNG, send_object
 from serve_app.gateway.uploads import UploadFields, receive_upload
+
+# A time without a zone is UTC, whatever the database's zone is.
+Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))]
 
 router = APIRouter(prefix="/imagery", tags=["imagery"])
 log = structlog.get_logger(__name__)
@@ -89,8 +93,8 @@ async def list_imagery(
     limit: Limit = 50,
     next: Next = None,
     bbox: Annotated[str | None, Query(description="west,south,east,north in degrees")] = None,
-    captured_after: datetime | None = None,
-    captured_before: datetime | None = None,
+    captured_after: Moment | None = None,
+    captured_before: Moment | None = None,
 ) -> Page[Imagery]:
     query = ImageryQuery(
         limit=limit,

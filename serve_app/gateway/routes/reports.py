@@ -53,7 +53,7 @@ async def pdf(
     report = await services.report.get(caller.tenant, report_id)
     if report.status != "completed" or not report.report_bucket or not report.report_key:
         reason = f": {report.error}" if report.error else "; ask again when it is completed."
-        raise WrongState(f"The report is {report.status}{reason}", status=report.status)
+        raise WrongState(f"The report is {report.status}{reason}", report_status=report.status)
     name = f"orthoray-{report_id}.pdf"
     return await send_object(
         request, storage, report.report_bucket, report.report_key, "application/pdf", name

@@ -67,8 +67,9 @@ async def get_run(
     if "imagery" in wanted:
         answer["imagery"] = await _or_none(services, caller, run)
     if "report" in wanted:
-        reports = await services.report.search(caller.tenant, 1, None, run_id, None)
-        answer["report"] = reports.items[0] if reports.items else None
+        reports = (await services.report.search(caller.tenant, 10, None, run_id, None)).items
+        in_its_language = [report for report in reports if report.language == run.language]
+        answer["report"] = next(iter(in_its_language or reports), None)
     return answer
 
 
@@ -96,7 +97,7 @@ async def _completed(services: Services, caller: Caller, run_id: UUID) -> Analys
     run = await services.analysis.get(caller.tenant, run_id)
     if run.status != "completed":
         reason = f": {run.error}" if run.error else "; ask again when it is completed."
-        raise WrongState(f"The run is {run.status}{reason}", status=run.status, progress=run.progress)
+        raise WrongState(f"The run is {run.status}{reason}", run_status=run.status, progress=run.progress)
     return run
 
 

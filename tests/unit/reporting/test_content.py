@@ -95,7 +95,7 @@ def test_in_the_language_of_the_run_its_own_labels_stay() -> None:
 
 def test_in_another_language_labels_and_conclusion_are_written_anew() -> None:
     content = read(language="ro")
-    assert [row.label for row in content.classes] == ["Sănătoase", "Critic"]
+    assert [row.label for row in content.classes] == ["Sănătos", "Critic"]
     assert content.conclusion is not None
     assert "66,7" in content.conclusion
     assert "Predomină vegetația sănătoasă" in content.conclusion

@@ -48,7 +48,7 @@ def whole(language: str = "en", **over: Any) -> ReportContent:
     labels = {
         "en": ("Healthy", "Critical", "Most plants are healthy."),
         "ru": ("Здоровые", "Критическое", "Большинство растений здоровы."),
-        "ro": ("Sănătoase", "Critic", "Situația plantelor este bună și stabilă."),
+        "ro": ("Sănătos", "Critic", "Situația plantelor este bună și stabilă."),
     }[language]
     content = ReportContent(
         language=language,

@@ -1,0 +1,87 @@
+"""Schemas on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import pytest
+
+from orthoray.database import migrate
+from orthoray.errors import ConfigurationError
+from orthoray.settings import SERVICES
+from serve_app.local.postgres import EmbeddedPostgres
+
+SERVE_APP = Path(__file__).parents[2] / "serve_app"
+STEPS = {service: SERVE_APP / service / "migrations" for service in SERVICES}
+
+
+def superuser(postgres: EmbeddedPostgres) -> psycopg.Connection[Any]:
+    """To make databases with; the services' roles may not."""
+    from serve_app.local.postgres import _connect, load
+
+    port, passwords = load(postgres._port_file)["port"], load(postgres._passwords_file)
+    return _connect(port, passwords["postgres"])
+
+
+@pytest.fixture
+def empty(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """An empty database that belongs to the analysis role."""
+    with superuser(postgres) as connection:
+        connection.execute("create database empty_db owner analysis")
+    yield postgres.dsn("analysis").replace("/analysis_db", "/empty_db")
+    with superuser(postgres) as connection:
+        connection.execute("drop database empty_db with (force)")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_step_is_applied_once(empty: str, service: str) -> None:
+    expected = ["0000_queue", *sorted(path.stem for path in STEPS[service].glob("*.sql"))]
+    assert migrate(empty, STEPS[service]) == expected
+    assert migrate(empty, STEPS[service]) == []
+
+
+def test_two_at_once_apply_every_step_once(empty: str) -> None:
+    applied: list[list[str]] = []
+    start = threading.Barrier(2)
+
+    def work() -> None:
+        start.wait()
+        applied.append(migrate(empty, STEPS["imagery"]))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, applied)) == [0, 3]
+
+
+def test_a_newer_database_is_left_alone(empty: str) -> None:
+    migrate(empty, STEPS["report"])
+    with psycopg.connect(empty) as connection:
+        connection.execute("insert into schema_migrations (name) values ('9999_future')")
+    with pytest.raises(ConfigurationError, match=r"newer OrthoRay.*9999_future"):
+        migrate(empty, STEPS["report"])
+
+
+def test_a_step_that_fails_leaves_nothing_and_the_steps_before_it_stay(empty: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_good.sql").write_text("create table good (id integer)")
+    broken = tmp_path / "0002_broken.sql"
+    broken.write_text("create table half (id integer); select no_such_function()")
+    with pytest.raises(psycopg.errors.UndefinedFunction):
+        migrate(empty, tmp_path)
+    broken.write_text("create table whole (id integer)")
+    assert migrate(empty, tmp_path) == ["0002_broken"]
+    with psycopg.connect(empty) as connection:
+        tables = connection.execute("select to_regclass('good'), to_regclass('half'), to_regclass('whole')")
+        assert cast(tuple[Any, ...], tables.fetchone()) == ("good", None, "whole")
+
+
+def test_a_database_that_is_not_there_is_one_line(empty: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be reached") as caught:
+        migrate(empty.replace("/empty_db", "/no_such_db"), STEPS["report"])
+    assert "\n" not in caught.value.detail

