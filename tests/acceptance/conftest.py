@@ -1,0 +1,73 @@
+"""One stack at a time: a start takes half a minute and two gigabytes, so tests share one as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx2
+import pytest
+from other_old import write_other_old
+from stack import MAX_UPLOAD_BYTES, Stack
+
+
+class Slot:
+    """The stack under test, by name. Asking for another one ends it; asking for one that a test has stopped starts it again."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._stack: Stack | None = None
+
+    def take(self, name: str, make: Callable[[], Stack], start: Callable[[Stack], object]) -> Stack:
+        if self._name != name:
+            self.clear()
+            self._name, self._stack = name, make()
+        assert self._stack is not None
+        if not self._stack.is_serving:
+            start(self._stack)
+        return self._stack
+
+    def clear(self) -> None:
+        if self._stack is not None:
+            self._stack.close()
+        self._name, self._stack = "", None
+
+
+@pytest.fixture(scope="session")
+def slot() -> Iterator[Slot]:
+    slot = Slot()
+    yield slot
+    slot.clear()
+
+
+@pytest.fixture
+def stack(slot: Slot) -> Stack:
+    """`orthoray up` in the foreground, with keys."""
+    return slot.take("keys", lambda: Stack({"MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}), Stack.start)
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx2.Client]:
+    with stack.client() as client:
+        yield client
+
+
+def _start_open(stack: Stack) -> None:
+    answer = stack.run("up", "--detach")
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture
+def open_stack(slot: Slot) -> Stack:
+    """`orthoray up --detach` with AUTH_MODE=none, and another OLD package first on PYTHONPATH."""
+
+    def make() -> Stack:
+        stack = Stack({"AUTH_MODE": "none"})
+        stack.environment["PYTHONPATH"] = str(write_other_old(stack.folder / "old"))
+        return stack
+
+    return slot.take("open", make, _start_open)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that share a stack run one after another."""
+    items.sort(key=lambda item: "open_stack" in getattr(item, "fixturenames", ()))

@@ -1,0 +1,60 @@
+"""What an operator does with a stack that runs in the background: look, import, start it twice by mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scenes import multispectral_scene, photo
+from stack import Stack
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_status_says_where_it_serves(open_stack: Stack) -> None:
+    answer = open_stack.run("status")
+    assert answer.returncode == 0
+    assert open_stack.url in answer.stderr
+    assert "none needed" in answer.stderr
+
+
+@pytest.mark.parametrize("words", [("up",), ("up", "--detach")])
+def test_a_second_start_is_refused_in_one_line(open_stack: Stack, words: tuple[str, ...]) -> None:
+    answer = open_stack.run(*words)
+    assert answer.returncode == 1
+    assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
+    assert "already running" in answer.stderr
+    assert open_stack.is_serving
+
+
+def test_import_passes_over_what_is_there_and_tells_what_is_broken(open_stack: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "flight"
+    (folder / "day 2").mkdir(parents=True)
+    (folder / "one.jpg").write_bytes(photo(seed=101))
+    (folder / "broken.jpg").write_bytes(photo(seed=102)[:300])
+    (folder / "notes.txt").write_text("no image")
+    multispectral_scene(folder / "day 2" / "three.TIF", 64, 48)
+
+    first = open_stack.run("import", str(folder))
+    assert first.returncode == 1
+    assert "2 imported, 0 there already, 1 refused." in first.stderr
+    assert "broken.jpg" in first.stderr
+    assert "Traceback" not in first.stderr
+    again = open_stack.run("import", str(folder))
+    assert "0 imported, 2 there already, 1 refused." in again.stderr
+    (folder / "broken.jpg").unlink()
+    assert open_stack.run("import", str(folder)).returncode == 0
+
+    with open_stack.client() as api:
+        names = [
+            item["original_filename"] for item in api.get("/imagery", params={"limit": 200}).json()["items"]
+        ]
+    assert names.count("one.jpg") == names.count("three.TIF") == 1
+    assert "broken.jpg" not in names
+
+
+def test_import_of_nothing(open_stack: Stack, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        answer = open_stack.run("import", str(path))
+        assert answer.returncode == 1
+        assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
