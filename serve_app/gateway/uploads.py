@@ -1,4 +1,7 @@
-"""From a multipart body to an object in storage; never more than a megabyte of it in memory."""
+"""From a multipart body to an object in storage: by way of a temporary file, never whole in this code's memory.
+
+What Ray Serve buffers of a body that comes faster than it is written is not in our hands; MAX_UPLOAD_BYTES bounds it.
+"""
 
 from __future__ import annotations
 
