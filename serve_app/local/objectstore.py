@@ -97,6 +97,11 @@ class EmbeddedS3:
             raise WrongState("The built-in S3 server has never been started here.")
         return S3Facts(f"http://{HOST}:{port}", keys["access_key"], keys["secret_key"])
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server that `start` started is there."""
+        return self._process.pid is not None
+
     def stop(self) -> None:
         """Shut the server down; nothing happens when it does not run. What was written stays."""
         try:

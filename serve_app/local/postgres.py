@@ -98,6 +98,11 @@ class EmbeddedPostgres:
                 self.stop()
                 raise
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server that `start` started is there."""
+        return self._process.pid is not None
+
     def stop(self) -> None:
         """Shut the server down; nothing happens when it does not run."""
         try:

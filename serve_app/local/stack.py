@@ -22,6 +22,7 @@ from orthoray.errors import ConfigurationError, OrthoRayError
 from orthoray.settings import SERVICES, Settings
 from orthoray.storage.config import StorageConfig
 from serve_app.local.credentials import first_api_key, ray_token
+from serve_app.local.keeper import kept_running
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.processes import port_is_free
@@ -92,6 +93,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
             s3 = EmbeddedS3(home)
             stack.callback(s3.stop)
             settings = settings.model_copy(update=s3.start().as_settings())
+            stack.enter_context(kept_running(s3, "S3"))
         dsns = _databases(settings, home, stack, step)
         step("Bringing the databases up to date")
         migrations = Path(__file__).parents[1]
@@ -201,6 +203,7 @@ def _databases(settings: Settings, home: Path, stack: ExitStack, step: Step) -> 
     postgres = EmbeddedPostgres(home)
     stack.callback(postgres.stop)
     postgres.start()
+    stack.enter_context(kept_running(postgres, "PostgreSQL"))
     return {service: postgres.dsn(service) for service in SERVICES}
 
 

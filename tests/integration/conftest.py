@@ -19,7 +19,7 @@ from orthoray.settings import SERVICES
 from orthoray.storage.local import LocalStorage
 from serve_app.analysis.service import AnalysisService
 from serve_app.imagery.service import ImageryService
-from serve_app.local import EmbeddedPostgres
+from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.report.service import ReportService
 
 MIGRATIONS = {

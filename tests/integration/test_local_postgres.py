@@ -18,10 +18,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from stack import eventually
 
 from orthoray.errors import ConfigurationError, WrongState
 from serve_app.local.accounts import server_account
 from serve_app.local.binaries import Binaries, choose_binaries, installed_binaries
+from serve_app.local.keeper import kept_running
 from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.processes import command_line
 
@@ -357,3 +359,20 @@ def _as_user(
 def _status(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def test_a_killed_server_is_back_on_its_port_with_its_data(server: EmbeddedPostgres) -> None:
+    facts = server.start()
+    with psycopg.connect(facts.dsns["imagery"]) as connection:
+        connection.execute("create table kept as select 42 as answer")
+    with kept_running(server, "PostgreSQL", check_s=0.05):
+        os.kill(facts.pid, signal.SIGKILL)
+        eventually(lambda: _answers(facts.dsns["imagery"]), 30, "the server is back")
+
+
+def _answers(dsn: str) -> bool:
+    try:
+        with psycopg.connect(dsn, connect_timeout=2) as connection:
+            return connection.execute("select answer from kept").fetchone() == (42,)
+    except psycopg.OperationalError:
+        return False

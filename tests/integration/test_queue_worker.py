@@ -23,7 +23,7 @@ from orthoray.database import open_pool, transaction
 from orthoray.events import STREAM, Outbox
 from orthoray.queue import Queue
 from orthoray.tasks import Task
-from serve_app.local import EmbeddedPostgres
+from serve_app.local.postgres import EmbeddedPostgres
 
 WORKER = Path(__file__).parents[1] / "support" / "slow_worker.py"
 NOTE = Task("test.note", "compute")
