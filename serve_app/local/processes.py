@@ -84,6 +84,8 @@ class ServerProcess:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         """Run `command` in `folder`, in a session of its own, its output appended to the log."""
+        if self._child is not None:
+            self._child.wait()  # it has ended: its exit status is collected
         _rotate(self._log_file)
         with self._log_file.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
