@@ -8,9 +8,10 @@ from uuid import UUID
 import ray
 from ray import ObjectRefGenerator
 
-from actors.compute import attempt
-from actors.loop import QueueWorker
+from actors.compute import attempt, chore, insist
+from actors.loop import COMPUTE, QueueWorker
 from orthoray.contracts import Outcome, ReportRequest
+from orthoray.errors import Unavailable
 from orthoray.ports import AnalysisPort, ReportPort
 from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
@@ -20,10 +21,10 @@ from pipelines.tasks import analyse_object
 
 
 class AnalysisWorker(QueueWorker):
-    """Jobs of analysis_db."""
+    """Jobs of analysis_db; at most `compute` runs are under way at once."""
 
     def __init__(
-        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = 4
+        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = COMPUTE
     ) -> None:
         self._storage = storage
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
@@ -35,20 +36,20 @@ class AnalysisWorker(QueueWorker):
         async def analyse(context: JobContext, run_id: str) -> None:
             run = UUID(run_id)
             await attempt(
-                self._analyse(run),
-                context,
+                lambda: self._analyse(run),
                 lambda reason: self._analysis.fail_run(run, reason),
+                attempts=context.job.attempts,
                 what="analysis",
             )
 
         @queue.app.task(name=REQUEST_REPORT.name, queue=REQUEST_REPORT.queue, retry=RETRY)
         async def request_report(tenant: str, run_id: str, language: str) -> None:
             request = ReportRequest.model_validate({"analysis_run_id": run_id, "language": language})
-            await self._report.create(tenant, request)
+            await chore(lambda: self._report.create(tenant, request), what=REQUEST_REPORT.name)
 
         @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue, retry=RETRY)
         async def clean_up(tenant: str, run_id: str) -> None:
-            await self._analysis.clean_up(tenant, UUID(run_id))
+            await chore(lambda: self._analysis.clean_up(tenant, UUID(run_id)), what=CLEAN_UP_RUN.name)
 
     async def _analyse(self, run_id: UUID) -> None:
         order = await self._analysis.start_run(run_id)
@@ -56,13 +57,27 @@ class AnalysisWorker(QueueWorker):
             return
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
         stream = cast(ObjectRefGenerator, analyse_object.remote(self._storage, order))
-        async for reference in stream:
-            step = await reference
-            if isinstance(step, Outcome):
-                await self._analysis.complete_run(run_id, step)
-            elif not await self._analysis.report_progress(run_id, step):
-                ray.cancel(stream)
-                return
+        try:
+            async for reference in stream:
+                step = await reference
+                if isinstance(step, Outcome):
+                    await self._complete(run_id, step)
+                elif not await self._is_wanted(run_id, step):
+                    ray.cancel(stream)
+                    return
+        except BaseException:
+            # The next attempt, or none, takes its place: it must not go on beside it.
+            ray.cancel(stream)
+            raise
+
+    async def _complete(self, run_id: UUID, outcome: Outcome) -> None:
+        await insist(lambda: self._analysis.complete_run(run_id, outcome))
+
+    async def _is_wanted(self, run_id: UUID, progress: float) -> bool:
+        try:
+            return await self._analysis.report_progress(run_id, progress)
+        except Unavailable:
+            return True  # nobody said otherwise, and the next step asks again
 
 
 AnalysisWorkerActor = ray.remote(AnalysisWorker)

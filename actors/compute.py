@@ -1,37 +1,83 @@
-"""How a worker carries out a job that computes: retried when the trouble may pass, failed with a plain reason when not."""
+"""How a worker carries out its jobs: tried again when the trouble may pass, ended with a plain reason when not."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
 from orthoray.errors import OrthoRayError, Unavailable
-from orthoray.queue import MAX_ATTEMPTS, JobContext, is_last_attempt
+
+MAX_ATTEMPTS = 5
+# Between the calls of `insist`: long enough for a replica to be replaced.
+INSIST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
 
 log = structlog.get_logger(__name__)
 
 
 async def attempt(
-    work: Awaitable[None], context: JobContext, fail: Callable[[str], Awaitable[bool]], *, what: str
+    work: Callable[[], Awaitable[None]],
+    fail: Callable[[str], Awaitable[object]],
+    *,
+    attempts: int,
+    what: str,
 ) -> None:
-    """Await `work`; a failure that will not pass, or the last of several, goes to `fail` with a reason for the user.
+    """Do work that computes; a failure that will not pass, or the last of several, goes to `fail` with a reason for the user.
+
+    `attempts` says how many went before this one. From `MAX_ATTEMPTS` on nothing is computed any more: what is tried again is
+    only to tell of the failure, until that succeeds.
+
+    Raises:
+        Exception: what went wrong, when the queue shall try again.
+    """
+    if attempts >= MAX_ATTEMPTS:
+        reason = (
+            f"The {what} was interrupted {MAX_ATTEMPTS} times and has been given up: ask for it again later."
+        )
+    else:
+        try:
+            return await work()
+        except Exception as error:
+            if not may_pass(error):
+                reason = reason_of(error, what)
+            elif attempts + 1 == MAX_ATTEMPTS:
+                last = reason_of(error, what)
+                reason = f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {last}"
+            else:
+                raise
+    await chore(lambda: fail(reason), what=f"failing the {what}")
+
+
+async def chore(work: Callable[[], Awaitable[object]], *, what: str) -> None:
+    """Do work that is tried until it succeeds or is refused for good: what it was for is gone by then.
 
     Raises:
         Exception: what went wrong, when the queue shall try again.
     """
     try:
-        await work
-    except Exception as error:
-        if not may_pass(error):
-            await fail(reason_of(error, what))
-        elif is_last_attempt(context):
-            await fail(
-                f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {reason_of(error, what)}"
-            )
-        else:
+        await work()
+    except OrthoRayError as error:
+        if may_pass(error):
             raise
+        log.warning("chore refused", what=what, reason=error.detail)
+
+
+async def insist(call: Callable[[], Awaitable[object]], waits: Sequence[float] | None = None) -> None:
+    """Make a call that may be repeated, again after each of `waits` seconds: one missed call must not cost a finished result.
+
+    Raises:
+        Unavailable: the last call was in vain too.
+    """
+    for wait in INSIST_WAITS_S if waits is None else waits:
+        try:
+            await call()
+        except Unavailable:
+            await asyncio.sleep(wait)
+        else:
+            return
+    await call()
 
 
 def may_pass(error: BaseException) -> bool:

@@ -10,11 +10,14 @@ from abc import ABC, abstractmethod
 import structlog
 
 from orthoray.events import open_sink
-from orthoray.queue import HEARTBEAT_S, RETRY_FOREVER, STALLED_AFTER_S, Queue
+from orthoray.queue import RETRY_SOON, Pace, Queue
 from orthoray.tasks import PUBLISH_EVENT
 
-# Jobs that only talk to databases and storage: they wait for others most of the time.
+# Runs or reports under way at once, unless told otherwise: each waits for a Ray task, and Ray starts as many as there are CPUs.
+COMPUTE = 4
+# Jobs that only talk to databases, storage and Redis: they wait for others most of the time.
 CHORES = 8
+EVENTS = 8
 RESTART_DELAY_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -24,8 +27,11 @@ class QueueWorker(ABC):
     """Base of the worker actors: carries out the jobs of one service's database.
 
     The loop starts with the actor, for Serve makes a new actor when one dies, and begins again by itself when the database was
-    away. `compute` is how many jobs of the queue `compute` may be under way at once; they wait for Ray tasks.
+    away. `compute` is how many jobs of the queue `compute` may be under way at once; they wait for Ray tasks. With 0 there is
+    no such queue.
     """
+
+    pace = Pace()
 
     def __init__(self, dsn: str, redis_url: str | None = None, compute: int = 0) -> None:
         self._dsn = dsn
@@ -40,44 +46,44 @@ class QueueWorker(ABC):
 
     def is_working(self) -> bool:
         """Whether the loop has talked to its database lately."""
-        return time.monotonic() - self._seen_alive < STALLED_AFTER_S
+        return time.monotonic() - self._seen_alive < self.pace.stalled_after
 
     async def _work_for_ever(self) -> None:
         while True:
             try:
                 await self._work()
             except Exception as error:
-                log.warning("queue interrupted", reason=type(error).__name__, detail=str(error)[:200])
+                log.warning("queue interrupted", reasons=_reasons(error))
             await asyncio.sleep(RESTART_DELAY_S)
 
     async def _work(self) -> None:
-        queue = Queue(self._dsn)
+        queue = Queue(self._dsn, self.pace)
         async with open_sink(self._redis_url) as sink, queue.app.open_async():
 
-            @queue.app.task(name=PUBLISH_EVENT.name, queue=PUBLISH_EVENT.queue, retry=RETRY_FOREVER)
+            @queue.app.task(name=PUBLISH_EVENT.name, queue=PUBLISH_EVENT.queue, retry=RETRY_SOON)
             async def publish(event: dict[str, object]) -> None:
                 await sink.publish(event)
 
             self.register(queue)
+            # When one of them ends, all end and begin again: half a worker would go unnoticed.
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._put_back_stalled(queue))
-                group.create_task(self._run(queue, ["chores", "events"], CHORES))
+                group.create_task(queue.work("chores", CHORES))
+                # Apart from the chores, which must not wait for a Redis that does not answer.
+                group.create_task(queue.work("events", EVENTS))
                 if self._compute:
-                    group.create_task(self._run(queue, ["compute"], self._compute))
-
-    async def _run(self, queue: Queue, names: list[str], concurrency: int) -> None:
-        await queue.app.run_worker_async(
-            queues=names,
-            concurrency=concurrency,
-            install_signal_handlers=False,
-            update_heartbeat_interval=HEARTBEAT_S,
-            stalled_worker_timeout=STALLED_AFTER_S,
-            delete_jobs="successful",
-        )
+                    group.create_task(queue.work("compute", self._compute))
 
     async def _put_back_stalled(self, queue: Queue) -> None:
         while True:
             if count := await queue.put_back_stalled():
                 log.warning("jobs of a dead worker put back", count=count)
             self._seen_alive = time.monotonic()
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(self.pace.heartbeat)
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """What the exceptions of a group say, in short."""
+    if isinstance(error, BaseExceptionGroup):
+        return [reason for inner in error.exceptions for reason in _reasons(inner)]
+    return [f"{type(error).__name__}: {error}"[:200]]

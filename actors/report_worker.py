@@ -6,8 +6,8 @@ from uuid import UUID
 
 import ray
 
-from actors.compute import attempt
-from actors.loop import QueueWorker
+from actors.compute import attempt, chore, insist
+from actors.loop import COMPUTE, QueueWorker
 from orthoray.ports import ReportPort
 from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
@@ -17,10 +17,10 @@ from pipelines.tasks import render_report
 
 
 class ReportWorker(QueueWorker):
-    """Jobs of report_db."""
+    """Jobs of report_db; at most `compute` reports are under way at once."""
 
     def __init__(
-        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = 4
+        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = COMPUTE
     ) -> None:
         self._storage = storage
         self._report = remote_by_name("report-service", ReportPort)
@@ -31,21 +31,27 @@ class ReportWorker(QueueWorker):
         async def render(context: JobContext, report_id: str) -> None:
             report = UUID(report_id)
             await attempt(
-                self._render(report),
-                context,
+                lambda: self._render(report),
                 lambda reason: self._report.fail_report(report, reason),
+                attempts=context.job.attempts,
                 what="report",
             )
 
         @queue.app.task(name=CLEAN_UP_REPORT.name, queue=CLEAN_UP_REPORT.queue, retry=RETRY)
         async def clean_up(tenant: str, report_id: str) -> None:
-            await self._report.clean_up(tenant, UUID(report_id))
+            await chore(lambda: self._report.clean_up(tenant, UUID(report_id)), what=CLEAN_UP_REPORT.name)
 
     async def _render(self, report_id: UUID) -> None:
         order = await self._report.start_report(report_id)
-        if order is not None:
-            key = await render_report.remote(self._storage, order)
-            await self._report.complete_report(report_id, self._storage.reports, key)
+        if order is None:
+            return
+        reference = render_report.remote(self._storage, order)
+        try:
+            key = await reference
+        except BaseException:
+            ray.cancel(reference)
+            raise
+        await insist(lambda: self._report.complete_report(report_id, self._storage.reports, key))
 
 
 ReportWorkerActor = ray.remote(ReportWorker)

@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_TENANT = "default"
+# A database stores no NUL, and no name of ours has control characters.
+PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 RunStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Language = Literal["ru", "ro", "en"]
@@ -71,9 +73,9 @@ class AnalysisRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     imagery_id: UUID
-    index_type: str = Field(default="NDVI_emp", min_length=1, max_length=64)
+    index_type: str = Field(default="NDVI_emp", min_length=1, max_length=64, pattern=PLAIN_TEXT)
     auto_report: bool = False
-    crop: str | None = Field(default=None, max_length=64)
+    crop: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
     thresholds: list[float] | None = Field(
         default=None,
         min_length=3,
@@ -82,7 +84,10 @@ class AnalysisRequest(BaseModel):
     )
     language: Language | None = None
     bands: str | None = Field(
-        default=None, max_length=512, description="names of the file's bands in order, such as R,G,B,N"
+        default=None,
+        max_length=512,
+        pattern=PLAIN_TEXT,
+        description="names of the file's bands in order, such as R,G,B,N",
     )
 
 

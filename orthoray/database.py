@@ -41,7 +41,13 @@ async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
         max_size=max_size,
         timeout=10.0,
         check=AsyncConnectionPool.check_connection,
-        kwargs={"row_factory": dict_row, "connect_timeout": 5},
+        # A cut link or a lost lock must not hold a connection for ever.
+        kwargs={
+            "row_factory": dict_row,
+            "connect_timeout": 5,
+            "tcp_user_timeout": 30_000,
+            "options": "-c statement_timeout=30s",
+        },
         connection_class=psycopg.AsyncConnection[DictRow],
         open=False,
     )
@@ -66,6 +72,11 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise Unavailable(
             "The database does not answer at the moment: try again in a few seconds."
         ) from error
+
+
+async def one(connection: Connection, query: LiteralString, parameters: Mapping[str, Any]) -> DictRow | None:
+    """The first row of a statement in the caller's transaction."""
+    return await (await connection.execute(query, parameters)).fetchone()
 
 
 async def fetch_one(pool: Pool, query: LiteralString, parameters: Mapping[str, Any]) -> DictRow | None:

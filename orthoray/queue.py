@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import procrastinate
+import structlog
+from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
-from procrastinate.retry import RetryStrategy
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.worker import Worker
 
 from orthoray.database import Connection
 
-# A worker that has not been heard of for this long is dead, and its jobs are put back.
-HEARTBEAT_S = 3.0
-STALLED_AFTER_S = 15.0
+__all__ = ["RETRY", "RETRY_SOON", "JobContext", "Pace", "Queue", "Retry"]
 
-# What may pass by itself (a restarting database, a lost node) is tried again after 1, 4, 7 ... seconds.
-MAX_ATTEMPTS = 5
-RETRY = RetryStrategy(max_attempts=MAX_ATTEMPTS - 1, wait=1, linear_wait=3)
-RETRY_FOREVER = RetryStrategy(wait=5)
+LISTEN_AGAIN_S = 1.0
 
-__all__ = ["MAX_ATTEMPTS", "RETRY", "RETRY_FOREVER", "JobContext", "Queue", "is_last_attempt"]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast workers notice that something died; all in seconds.
+
+    A worker that cannot reach its database gives up before others take it for dead: `heartbeat + patience < stalled_after`.
+    """
+
+    heartbeat: float = 3.0
+    """Between two signs of life."""
+    patience: float = 10.0
+    """For the database to answer."""
+    stalled_after: float = 15.0
+    """Without a sign of life a worker is dead, and its jobs are put back."""
+    grace: float = 5.0
+    """For jobs under way when their worker stops: it starts again only when the last of them has ended."""
+
+
+@dataclass(frozen=True)
+class Retry(BaseRetryStrategy):
+    """Try again for ever, after 1, 4, 7 ... but at most `longest` seconds: what ends a job is its own decision."""
+
+    longest: int = 60
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        return RetryDecision(retry_in={"seconds": min(1 + 3 * job.attempts, self.longest)})
+
+
+RETRY = Retry()
+RETRY_SOON = Retry(longest=5)
 
 
 class Queue:
     """One service's queue. Deferring needs no open connection of its own: it uses the caller's transaction."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        # The connector itself has its pool check connections before use.
         self.app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(conninfo=dsn, min_size=1, max_size=10)
+            connector=_Connector(
+                conninfo=dsn,
+                min_size=1,
+                max_size=10,
+                timeout=self._pace.patience,
+                # A cut link or a lost lock must not hold the sign of life for ever.
+                kwargs={
+                    "connect_timeout": 5,
+                    "tcp_user_timeout": int(1000 * self._pace.patience),
+                    "options": f"-c statement_timeout={int(1000 * self._pace.patience)}",
+                },
+            )
         )
 
     async def defer(
@@ -48,12 +95,57 @@ class Queue:
 
     async def put_back_stalled(self) -> int:
         """Queue the jobs of dead workers again; how many there were."""
-        stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S))
+        stalled = list(
+            await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._pace.stalled_after)
+        )
         for job in stalled:
             await self.app.job_manager.retry_job(job)
         return len(stalled)
 
+    async def work(self, name: str, concurrency: int) -> None:
+        """Carry out the jobs that wait under `name`, at most `concurrency` at once, until cancelled.
 
-def is_last_attempt(context: JobContext) -> bool:
-    """Whether a failure of this attempt would be final under `RETRY`."""
-    return context.job.attempts + 1 >= MAX_ATTEMPTS
+        Raises:
+            Exception: the worker stopped, for instance because it could not give a sign of life.
+        """
+        worker = _Worker(
+            self.app,
+            queues=[name],
+            concurrency=concurrency,
+            install_signal_handlers=False,
+            update_heartbeat_interval=self._pace.heartbeat,
+            stalled_worker_timeout=self._pace.stalled_after,
+            shutdown_graceful_timeout=self._pace.grace,
+            delete_jobs="successful",
+        )
+        await worker.run()  # type: ignore[no-untyped-call]  # procrastinate gives it no types
+        raise RuntimeError(f"the worker of queue {name} stopped")
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen again after the database was away; meanwhile workers look for jobs by themselves every few seconds."""
+        names = list(channels)
+        while True:
+            try:
+                await super().listen_notify(on_notification, names)
+            except ConnectorException as error:
+                log.warning("not listening", reason=str(error)[:200])
+            await asyncio.sleep(LISTEN_AGAIN_S)
+
+
+class _Worker(Worker):
+    """Stops when any part of it dies, for a worker that gives no sign of life would lose its jobs while it does them."""
+
+    async def _periodic_deferrer(self) -> None:
+        # We have no periodic tasks. Without any the original returns at once, and procrastinate stops watching its side
+        # tasks, the sign of life among them, when the first of them returns.
+        await asyncio.Event().wait()
+
+    async def _persist_job_status(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super()._persist_job_status(*args, **kwargs)
+        except BaseException:
+            # The job would stay under way for as long as its worker lives; without the worker it is put back.
+            self.stop()  # type: ignore[no-untyped-call]  # procrastinate gives it no types
+            raise

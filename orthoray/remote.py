@@ -6,6 +6,7 @@ nor counts an error for them.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from typing import Any, TypeVar, cast
 
 import structlog
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from orthoray.errors import OrthoRayError, Unavailable
 
 APPLICATION = "orthoray"
+# A service that hangs must not hold its callers for ever.
+TIMEOUT_S = 60.0
+# Cataloguing decodes a whole JPEG, or fetches a large raster from S3.
+TIMEOUTS_S = {"register": 900.0}
 Port = TypeVar("Port")
 Deployed = TypeVar("Deployed", bound=type)
 
@@ -76,7 +81,12 @@ class _Remote:
 
     async def _call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            answer = await self._method(method).remote(*args, **kwargs)
+            async with asyncio.timeout(TIMEOUTS_S.get(method, TIMEOUT_S)):
+                answer = await self._method(method).remote(*args, **kwargs)
+        except RayTaskError as error:
+            # Not away but wrong: what the service's own code raised beside its refusals.
+            log.exception("service failed", service=self._name, method=method)
+            raise OrthoRayError(f"The {self._name} met an unexpected error.") from error
         except (RayError, RayServeException, ConnectionError, TimeoutError) as error:
             log.warning(
                 "service does not answer", service=self._name, method=method, reason=type(error).__name__

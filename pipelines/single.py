@@ -28,6 +28,7 @@ from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import RasterInfo, inspect, open_raster, read_nodata_mask, read_window, windows
 from orthoray.spectral.statistics import Statistics as Measured
 from pipelines.planning import RGB, Plan
+from pipelines.wording import is_calibrated
 
 # Larger maps are drawn from an overview: no screen and no page shows more.
 HEATMAP_MAX_PIXELS = 25_000_000
@@ -65,14 +66,13 @@ def analyse_file(
     progress(1.0)
     legend = legend_dict(low, high, title=plan.index_name, classes=plan.thresholds, language=language)
     table = class_table(found.class_pixels, plan.thresholds, language, found.pixel_area_m2)
-    calibrated = False if plan.index.needs_reflectance and not info.dtype.startswith("float") else None
     return Findings(
         stats=stats_by_label(table),
         conclusion=conclusion(
             table,
             language,
             index_name=plan.index_name,
-            calibrated=calibrated,
+            calibrated=is_calibrated(plan.index.needs_reflectance, info.dtype),
             valid_fraction=_valid_fraction(found),
         ),
         statistics=Statistics.model_validate({**found.to_dict(), "classes": table}),
@@ -237,6 +237,7 @@ def _provenance(plan: Plan, info: RasterInfo, engine: str) -> dict[str, Any]:
         "scale": {name: info.scales[plan.band_map.numbers[name] - 1] for name in plan.bands},
         "offset": {name: info.offsets[plan.band_map.numbers[name] - 1] for name in plan.bands},
         "scale_applied": False,
+        "dtype": info.dtype,
         "thresholds": {
             "id": plan.thresholds.id,
             "cuts": list(plan.thresholds.cuts),

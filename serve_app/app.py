@@ -7,13 +7,15 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import DeploymentActorConfig
 
-from actors.analysis_worker import AnalysisWorkerActor
-from actors.event_relay import EventRelayActor
-from actors.report_worker import ReportWorkerActor
+from actors.analysis_worker import AnalysisWorker
+from actors.event_relay import EventRelay
+from actors.report_worker import ReportWorker
+from orthoray.errors import ConfigurationError
 from orthoray.settings import SERVICES, Settings, load_settings
 from serve_app.analysis.deployment import AnalysisDeployment
-from serve_app.config import service_configs
+from serve_app.config import ServiceConfig, service_configs
 from serve_app.gateway.context import GatewayConfig
 from serve_app.gateway.deployment import Gateway
 from serve_app.imagery.deployment import ImageryDeployment
@@ -37,38 +39,18 @@ COMMON: Mapping[str, Any] = {
 def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
     """The whole product as one Serve application; `dsns` are the connection strings by service."""
     configs = service_configs(settings, dsns)
+    common = {name: {"dsn": config.dsn, "redis_url": config.redis_url} for name, config in configs.items()}
     storage = settings.storage()
-    imagery = serve.deployment(
-        name="imagery-service",
-        deployment_actors=[
-            worker_actor(EventRelayActor, dsn=configs["imagery"].dsn, redis_url=configs["imagery"].redis_url)
-        ],
-        **COMMON,
-    )(ImageryDeployment).bind(configs["imagery"])
-    analysis = serve.deployment(
-        name="analysis-service",
-        deployment_actors=[
-            worker_actor(
-                AnalysisWorkerActor,
-                dsn=configs["analysis"].dsn,
-                storage=storage,
-                redis_url=configs["analysis"].redis_url,
-            )
-        ],
-        **COMMON,
-    )(AnalysisDeployment).bind(configs["analysis"])
-    report = serve.deployment(
-        name="report-service",
-        deployment_actors=[
-            worker_actor(
-                ReportWorkerActor,
-                dsn=configs["report"].dsn,
-                storage=storage,
-                redis_url=configs["report"].redis_url,
-            )
-        ],
-        **COMMON,
-    )(ReportDeployment).bind(configs["report"])
+    imagery = _service("imagery", ImageryDeployment, configs, worker_actor(EventRelay, **common["imagery"]))
+    analysis = _service(
+        "analysis",
+        AnalysisDeployment,
+        configs,
+        worker_actor(AnalysisWorker, storage=storage, **common["analysis"]),
+    )
+    report = _service(
+        "report", ReportDeployment, configs, worker_actor(ReportWorker, storage=storage, **common["report"])
+    )
     gateway = GatewayConfig(
         auth_mode=settings.auth_mode,
         max_upload_bytes=settings.max_upload_bytes,
@@ -80,7 +62,28 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
     )
 
 
+def _service(
+    name: str, deployed: type, configs: Mapping[str, ServiceConfig], worker: DeploymentActorConfig
+) -> Application:
+    deployment = serve.deployment(name=f"{name}-service", deployment_actors=[worker], **COMMON)(deployed)
+    return deployment.bind(configs[name])
+
+
 def build(arguments: Mapping[str, str]) -> Application:
-    """For `serve deploy` and `serve run serve_app.app:build`: settings come from the environment and `.env`."""
+    """For `serve deploy` and `serve run serve_app.app:build`: settings come from the environment and `.env`.
+
+    The databases have to be migrated and a key made before, which `orthoray up` does.
+
+    Raises:
+        ConfigurationError: no databases are named, or AUTH_MODE=none, since it is Serve that binds the port here.
+    """
     settings = load_settings(overrides={name.lower(): value for name, value in arguments.items()})
+    if not settings.external_databases:
+        raise ConfigurationError(
+            "Set IMAGERY_DB_HOST, ANALYSIS_DB_HOST and REPORT_DB_HOST: a cluster has no built-in one."
+        )
+    if settings.auth_mode == "none":
+        raise ConfigurationError(
+            "AUTH_MODE=none works with `orthoray up` only, which keeps the gateway on loopback."
+        )
     return application(settings, {service: settings.dsn(service) for service in SERVICES})

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partialmethod
 from typing import Any
 
+import ray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.config import DeploymentActorConfig
 from ray.serve.exceptions import RayServeException
 
+from actors.loop import QueueWorker
+
 WORKER = "worker"
 PING_TIMEOUT_S = 5.0
 
 
-def worker_actor(actor_class: Any, **arguments: Any) -> DeploymentActorConfig:
-    """One worker beside the replicas of a deployment; it computes nothing itself, so it takes no CPU."""
+def worker_actor(worker: type[QueueWorker], **arguments: Any) -> DeploymentActorConfig:
+    """One worker beside the replicas of a deployment; it computes nothing itself, so it takes no CPU.
+
+    The arguments hold secrets, and Serve shows an actor's `init_kwargs` to whoever asks the dashboard. So they are
+    bound to the class instead, which travels pickled and is shown by name.
+    """
+    body = {"__init__": partialmethod(worker.__init__, **arguments), "__module__": worker.__module__}
+    bound = type(worker.__name__, (worker,), body)
     return DeploymentActorConfig(
-        name=WORKER,
-        actor_class=actor_class,
-        init_kwargs=arguments,
-        actor_options={"num_cpus": 0, "max_concurrency": 4},
+        name=WORKER, actor_class=ray.remote(bound), actor_options={"num_cpus": 0, "max_concurrency": 4}
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from orthoray.reporting import records
 from orthoray.reporting.purposes import purpose_of
 from orthoray.reporting.texts import DEFAULT_LANGUAGE, Texts, texts_for
-from orthoray.reporting.verdict import ClassRow, class_color, class_label, class_name, compose_verdict
+from orthoray.reporting.verdict import ClassRow, class_color, class_label, class_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +139,14 @@ def content_from_records(
 ) -> ReportContent:
     """The content of a report from the JSON records of an analysis run and its imagery.
 
-    What is missing from a record, or is not of the expected kind, is left out of the report. Labels and the
-    conclusion of a run in another language are written anew in the report's. Raises `BadInput` for a
+    What is missing from a record, or is not of the expected kind, is left out of the report. Labels of known
+    classes are written in the report's language; the conclusion is the record's. Raises `BadInput` for a
     language in which no report is written.
     """
     texts = texts_for(language)
     statistics = records.mapping(run, "statistics")
     provenance = records.mapping(run, "provenance")
     classes = _classes(run, statistics, texts)
-    conclusion = records.text(run.get("conclusion"))
-    if conclusion is None or _in_another_language(run, texts):
-        conclusion = compose_verdict(classes, texts) or conclusion
     return ReportContent(
         language=texts.language,
         report_id=report_id,
@@ -161,7 +158,7 @@ def content_from_records(
         classes=classes,
         histogram=_histogram(records.mapping(statistics, "histogram")),
         legend=_legend(legend or {}),
-        conclusion=conclusion,
+        conclusion=records.text(run.get("conclusion")),
         original=original,
         heatmap=heatmap,
         provenance=_provenance(run, provenance),
@@ -305,7 +302,7 @@ def _provenance(run: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[s
         "band_map": records.listed(provenance.get("band_map"), sign=" = "),
         **{
             key: records.listed(provenance.get(key))
-            for key in ("scale", "offset", "calibration", "engine", "versions", "image_digest")
+            for key in ("scale", "offset", "calibration", "engine", "versions", "image_sha256")
         },
     }
     return {key: value for key, value in facts.items() if value is not None}

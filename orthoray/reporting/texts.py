@@ -46,40 +46,6 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         ),
         # conclusion
         "conclusion": ("Conclusion", "Заключение", "Concluzie"),
-        "verdict_healthy": (
-            "Healthy vegetation prevails ({percent} of the analysed area). The usual inspections are enough.",
-            "Преобладают здоровые растения ({percent} площади). Достаточно обычных осмотров.",
-            "Predomină vegetația sănătoasă ({percent} din suprafață). Sunt suficiente inspecțiile obișnuite.",
-        ),
-        "verdict_mild_stress": (
-            "Mild stress prevails ({percent} of the analysed area). Inspect these places and check water "
-            "and nutrition.",
-            "Преобладает лёгкий стресс ({percent} площади). Осмотрите эти участки, проверьте влагу и "
-            "питание растений.",
-            "Predomină stresul ușor ({percent} din suprafață). Inspectați aceste zone și verificați apa și "
-            "nutriția plantelor.",
-        ),
-        "verdict_severe_stress": (
-            "Severe stress prevails ({percent} of the analysed area). Inspect the field soon and find the "
-            "cause.",
-            "Преобладает сильный стресс ({percent} площади). Осмотрите поле в ближайшие дни и установите "
-            "причину.",
-            "Predomină stresul sever ({percent} din suprafață). Inspectați câmpul în curând și stabiliți "
-            "cauza.",
-        ),
-        "verdict_critical": (
-            "Critical condition or bare soil prevails ({percent} of the analysed area). Inspect the field "
-            "at once.",
-            "Преобладает критическое состояние или открытая почва ({percent} площади). Осмотрите поле "
-            "немедленно.",
-            "Predomină starea critică sau solul descoperit ({percent} din suprafață). Inspectați câmpul "
-            "imediat.",
-        ),
-        "verdict_other": (
-            "The largest class is “{label}” ({percent} of the analysed area).",
-            "Наибольший класс — «{label}» ({percent} площади).",
-            "Clasa cea mai mare este „{label}” ({percent} din suprafață).",
-        ),
         # pictures
         "original_image": ("Original image", "Исходное изображение", "Imaginea originală"),
         "heatmap": ("Heatmap", "Тепловая карта", "Harta termică"),
@@ -149,7 +115,7 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "band_map": ("Bands used", "Каналы", "Benzi folosite"),
         "scale": ("Scale", "Множитель", "Factor de scară"),
         "offset": ("Offset", "Смещение", "Decalaj"),
-        "image_digest": ("Image digest", "Контрольная сумма", "Suma de control"),
+        "image_sha256": ("Image digest", "Контрольная сумма", "Suma de control"),
         "run_id": ("Analysis run", "Анализ №", "Analiza nr."),
         "completed_at": ("Analysis completed", "Анализ завершён", "Analiză finalizată"),
         "calibration": ("Calibration", "Калибровка", "Calibrare"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from orthoray.reporting.formats import Formats, apportion, area_decimals, in_hectares
+from orthoray.reporting.formats import apportion, area_decimals, in_hectares
 from orthoray.reporting.texts import Texts
 
 # From healthy to critical; neighbours differ in lightness too, for readers who cannot tell red from green.
@@ -82,12 +82,3 @@ def adding_up(classes: Sequence[ClassRow]) -> tuple[ClassRow, ...]:
 def _apportioned(values: Sequence[float | None], decimals: int) -> Sequence[float | None]:
     known = [value for value in values if value is not None and 0 <= value < _EXACT]
     return apportion(known, decimals) if len(known) == len(values) else values
-
-
-def compose_verdict(classes: Sequence[ClassRow], texts: Texts) -> str | None:
-    """One or two sentences on the largest class, or None where there are no classes."""
-    largest = largest_class(adding_up(classes))
-    if largest is None:
-        return None
-    key = f"verdict_{largest.name}" if largest.name in CLASS_COLORS else "verdict_other"
-    return texts(key, label=largest.label or "", percent=Formats(texts).percent(largest.percent))

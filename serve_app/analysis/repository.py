@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json, Jsonb
 
 from orthoray.contracts import AnalysisRun, Imagery, Outcome, Page, RunStatus
-from orthoray.database import Connection, Pool, fetch_all, fetch_one, read_queries
+from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import RunOrder
@@ -28,7 +28,7 @@ class RunRepository:
         self, connection: Connection, tenant: str, values: dict[str, Any], imagery: Imagery
     ) -> AnalysisRun:
         snapshot = Jsonb(imagery.model_dump(mode="json"))
-        row = await _one(connection, "insert_run", {**values, "tenant": tenant, "imagery": snapshot})
+        row = await one(connection, SQL["insert_run"], {**values, "tenant": tenant, "imagery": snapshot})
         assert row is not None, "an insert without conflict clause returns its row"
         return _run(row)
 
@@ -54,10 +54,10 @@ class RunRepository:
         return Page[AnalysisRun](items=[_run(row) for row in page], next=following)
 
     async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> bool:
-        return await _one(connection, "cancel_run", {"tenant": tenant, "id": run_id}) is not None
+        return await one(connection, SQL["cancel_run"], {"tenant": tenant, "id": run_id}) is not None
 
     async def delete(self, connection: Connection, tenant: str, run_id: UUID) -> bool:
-        return await _one(connection, "delete_run", {"tenant": tenant, "id": run_id}) is not None
+        return await one(connection, SQL["delete_run"], {"tenant": tenant, "id": run_id}) is not None
 
     async def delete_of_imagery(self, connection: Connection, tenant: str, imagery_id: UUID) -> list[UUID]:
         cursor = await connection.execute(
@@ -66,29 +66,25 @@ class RunRepository:
         return [row["id"] for row in await cursor.fetchall()]
 
     async def start(self, connection: Connection, run_id: UUID) -> RunOrder | None:
-        row = await _one(connection, "start_run", {"id": run_id})
+        row = await one(connection, SQL["start_run"], {"id": run_id})
         return _order(row) if row else None
 
     async def report_progress(self, connection: Connection, run_id: UUID, progress: float) -> bool:
-        return await _one(connection, "report_progress", {"id": run_id, "progress": progress}) is not None
+        return await one(connection, SQL["report_progress"], {"id": run_id, "progress": progress}) is not None
 
     async def complete(self, connection: Connection, run_id: UUID, outcome: Outcome) -> RunOrder | None:
         found = outcome.model_dump(mode="json")
         for column in ("stats", "statistics", "legend", "provenance"):
             found[column] = Json(found[column])
-        row = await _one(connection, "complete_run", {"id": run_id, **found})
+        row = await one(connection, SQL["complete_run"], {"id": run_id, **found})
         return _order(row) if row else None
 
     async def has_result(self, connection: Connection, run_id: UUID) -> bool:
-        return await _one(connection, "run_has_result", {"id": run_id}) is not None
+        return await one(connection, SQL["run_has_result"], {"id": run_id}) is not None
 
     async def fail(self, connection: Connection, run_id: UUID, reason: str) -> RunOrder | None:
-        row = await _one(connection, "fail_run", {"id": run_id, "reason": reason})
+        row = await one(connection, SQL["fail_run"], {"id": run_id, "reason": reason})
         return _order(row) if row else None
-
-
-async def _one(connection: Connection, query: str, values: dict[str, Any]) -> DictRow | None:
-    return await (await connection.execute(SQL[query], values)).fetchone()
 
 
 def _run(row: DictRow) -> AnalysisRun:

@@ -10,7 +10,7 @@ import structlog
 
 from orthoray.contracts import AnalysisRequest, AnalysisRun, Language, Outcome, Page, RunStatus
 from orthoray.database import Pool, ping, transaction
-from orthoray.errors import NotFound, OrthoRayError
+from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import ImageryPort, ReportPort, RunOrder
@@ -71,6 +71,13 @@ class AnalysisService:
                 imagery_id=str(imagery.id),
                 index_type=run.index_type,
             )
+        try:
+            await self._imagery.get(tenant, imagery.id)
+        except NotFound:  # deleted in this moment; its clean-up may not have seen this run
+            await self.delete_of_imagery(tenant, imagery.id)
+            raise
+        except Unavailable:
+            pass  # the run is queued, and that is what the client asked for
         return run
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun:

@@ -19,9 +19,9 @@ from uuid import UUID, uuid4
 from fastapi import Request
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
-from orthoray.contracts import Gps
+from orthoray.contracts import PLAIN_TEXT, Gps
 from orthoray.errors import BadInput, Impossible, NotAnImage, TooLarge
 from orthoray.keys import imagery_key
 from orthoray.ports import Upload
@@ -38,8 +38,8 @@ class UploadFields(BaseModel):
     captured_at: datetime | None = None
     gps_lat: float | None = Field(default=None, ge=-90, le=90)
     gps_lon: float | None = Field(default=None, ge=-180, le=180)
-    sensor: str | None = Field(default=None, max_length=64)
-    bands: str | None = Field(default=None, max_length=512)
+    sensor: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
+    bands: str | None = Field(default=None, max_length=512, pattern=PLAIN_TEXT)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -85,7 +85,7 @@ async def receive_upload(
             "Send the image as multipart/form-data in the field `file`: curl -F file=@field.jpg ..."
         )
     try:
-        async with request.form(max_files=16, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES) as form:
+        async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES) as form:
             fields, file = _read_form(form)
             imagery_id = uuid4()
             filename = safe_filename(file.filename or "")
@@ -93,8 +93,10 @@ async def receive_upload(
             digest = await asyncio.to_thread(
                 _store, file.file, storage, bucket, key, file.content_type, max_bytes
             )
-    except MultiPartException as error:
-        raise BadInput(f"The multipart form cannot be read: {error.message}") from error
+    except HTTPException as error:  # Starlette's answer to a form that cannot be read
+        if error.detail.startswith("Too many files"):
+            raise Impossible("One imagery is one file: send each image in a request of its own.") from error
+        raise BadInput(f"The multipart form cannot be read: {error.detail}") from error
     return _upload(imagery_id, filename, key, digest, fields)
 
 
@@ -102,8 +104,6 @@ def _read_form(form: FormData) -> tuple[UploadFields, UploadFile]:
     files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
     if not files:
         raise BadInput("There is no file in the form: send the image in the field `file`.")
-    if len(files) > 1:
-        raise Impossible("One imagery is one file: send each image in a request of its own.")
     values = {name: value for name, value in form.items() if name in UploadFields.model_fields}
     try:
         fields = UploadFields.model_validate(values)

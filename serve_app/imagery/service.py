@@ -98,6 +98,8 @@ class ImageryService:
             log.warning("clean-up left to the queue", imagery_id=str(imagery_id), reason=error.detail)
 
     async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
+        if await self._rows.get(tenant, imagery_id):
+            return  # imported anew since: an import's id says what the file is
         await self._analysis.delete_of_imagery(tenant, imagery_id)
         await self._remove_objects(tenant, imagery_id)
 

@@ -9,9 +9,8 @@ from typing import Protocol
 
 import structlog
 
-from orthoray.errors import OrthoRayError
-
 CHECK_S = 1.0
+MAX_PAUSE_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -31,14 +30,19 @@ def kept_running(server: Server, name: str, *, check_s: float = CHECK_S) -> Iter
     done = threading.Event()
 
     def watch() -> None:
+        pause_s = check_s
         while not done.wait(check_s):
             if server.is_running:
                 continue
             log.warning("server ended, starting it again", server=name)
             try:
                 server.start()
-            except OrthoRayError as error:
-                log.warning("server does not start", server=name, reason=error.detail)
+            except Exception as error:
+                log.warning("server does not start", server=name, reason=str(error))
+                done.wait(pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            else:
+                pause_s = check_s
 
     thread = threading.Thread(target=watch, name=f"keeper of {name}", daemon=True)
     thread.start()

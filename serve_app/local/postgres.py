@@ -80,6 +80,7 @@ class EmbeddedPostgres:
         self._initdb = ServerProcess(home, "initdb", folder=self._folder, mark=pwfile)
         self._process = ServerProcess(home, "postgres", folder=self._data, mark=str(self._data))
         self._binaries = binaries
+        self._has_served = False
 
     def start(self, timeout_s: float = 60) -> PostgresFacts:
         """Start the server; first make its data folder, afterwards roles and databases, where they are missing.
@@ -137,6 +138,7 @@ class EmbeddedPostgres:
         if pid is None:
             raise ConfigurationError(f"PostgreSQL has ended right after its start: {_SEE_LOG}")
         dsns = {service: _dsn(service, passwords[service], port) for service in SERVICES}
+        self._has_served = True
         return PostgresFacts(HOST, port, binaries.major, pid, dsns)
 
     def _recorded_major(self) -> int | None:
@@ -241,8 +243,8 @@ class EmbeddedPostgres:
 
     def _port(self) -> int:
         remembered = load(self._port_file).get("port")
-        if isinstance(remembered, int) and port_is_free(HOST, remembered):
-            return remembered
+        if isinstance(remembered, int) and (self._has_served or port_is_free(HOST, remembered)):
+            return remembered  # who has its address already would not learn of another
         port = free_port()
         save(self._port_file, {"port": port})
         return port

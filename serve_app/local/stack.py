@@ -296,7 +296,10 @@ def _ray_and_serve(
             _temp_dir=str(_own_folder(ray_folder(home))),
         )
     step("Starting the services")
-    stack.callback(_quietly, serve.shutdown)
+    if settings.ray_address:
+        stack.callback(_quietly, lambda: serve.delete(APPLICATION))  # the cluster may serve others too
+    else:
+        stack.callback(_quietly, serve.shutdown)
     quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
     serve.start(
         http_options=HTTPOptions(host=settings.gateway_host, port=settings.gateway_port), logging_config=quiet

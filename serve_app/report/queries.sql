@@ -1,7 +1,7 @@
 -- name: request_report
 -- A failed report is queued again by a new request; any other stays as it is.
-insert into reports (id, tenant_id, analysis_run_id, imagery_id, language, imagery_key, heatmap_key, stats, conclusion)
-values (%(id)s, %(tenant)s, %(run_id)s, %(imagery_id)s, %(language)s, %(imagery_key)s, %(heatmap_key)s, %(stats)s,
+insert into reports (id, tenant_id, analysis_run_id, language, imagery_key, heatmap_key, stats, conclusion)
+values (%(id)s, %(tenant)s, %(run_id)s, %(language)s, %(imagery_key)s, %(heatmap_key)s, %(stats)s,
         %(conclusion)s)
 on conflict (analysis_run_id, language) do update
     set status = 'queued', error = null, completed_at = null

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from orthoray.contracts import AnalysisRun, Language, Page, Report, RunStatus
-from orthoray.database import Connection, Pool, fetch_all, fetch_one, read_queries
+from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
 
@@ -27,14 +25,13 @@ class ReportRepository:
         self, connection: Connection, tenant: str, run: AnalysisRun, language: Language
     ) -> Report | None:
         """The report, queued; None when there is one already that has not failed."""
-        row = await _one(
+        row = await one(
             connection,
-            "request_report",
+            SQL["request_report"],
             {
                 "id": report_id(run.id, language),
                 "tenant": tenant,
                 "run_id": run.id,
-                "imagery_id": run.imagery_id,
                 "language": language,
                 "imagery_key": run.imagery_object_key,
                 "heatmap_key": run.heatmap_key,
@@ -60,10 +57,10 @@ class ReportRepository:
         return Page[Report](items=[Report.model_validate(row) for row in page], next=following)
 
     async def exists(self, connection: Connection, report: UUID) -> bool:
-        return await _one(connection, "report_exists", {"id": report}) is not None
+        return await one(connection, SQL["report_exists"], {"id": report}) is not None
 
     async def delete(self, connection: Connection, tenant: str, report: UUID) -> bool:
-        return await _one(connection, "delete_report", {"tenant": tenant, "id": report}) is not None
+        return await one(connection, SQL["delete_report"], {"tenant": tenant, "id": report}) is not None
 
     async def delete_of_run(self, connection: Connection, tenant: str, run_id: UUID) -> list[UUID]:
         cursor = await connection.execute(SQL["delete_reports_of_run"], {"tenant": tenant, "run_id": run_id})
@@ -71,18 +68,14 @@ class ReportRepository:
 
     async def start(self, connection: Connection, report: UUID) -> tuple[Report, str] | None:
         """The report and its tenant; None when it is finished or gone."""
-        row = await _one(connection, "start_report", {"id": report})
+        row = await one(connection, SQL["start_report"], {"id": report})
         return (Report.model_validate(row), row["tenant_id"]) if row else None
 
     async def complete(self, connection: Connection, report: UUID, bucket: str, key: str) -> str | None:
         """The tenant; None when the report is not processing."""
-        row = await _one(connection, "complete_report", {"id": report, "bucket": bucket, "key": key})
+        row = await one(connection, SQL["complete_report"], {"id": report, "bucket": bucket, "key": key})
         return row["tenant_id"] if row else None
 
     async def fail(self, connection: Connection, report: UUID, reason: str) -> str | None:
-        row = await _one(connection, "fail_report", {"id": report, "reason": reason})
+        row = await one(connection, SQL["fail_report"], {"id": report, "reason": reason})
         return row["tenant_id"] if row else None
-
-
-async def _one(connection: Connection, query: str, values: dict[str, Any]) -> DictRow | None:
-    return await (await connection.execute(SQL[query], values)).fetchone()

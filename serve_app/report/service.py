@@ -10,13 +10,14 @@ import structlog
 
 from orthoray.contracts import Page, Report, ReportRequest, RunStatus
 from orthoray.database import Pool, ping, transaction
-from orthoray.errors import NotFound, OrthoRayError, WrongState
+from orthoray.errors import NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from pipelines.wording import in_language
 from serve_app.report.repository import ReportRepository
 
 log = structlog.get_logger(__name__)
@@ -53,12 +54,19 @@ class ReportService:
             )
         language = request.language or run.language
         async with transaction(self._pool) as connection:
-            report = await self._rows.request(connection, tenant, run, language)
+            report = await self._rows.request(connection, tenant, in_language(run, language), language)
             if report:
                 await RENDER_REPORT.defer(self._queue, connection, report_id=str(report.id))
                 await self._events.emit(
                     connection, "report.requested", report.id, tenant, analysis_run_id=str(run.id)
                 )
+        try:
+            await self._analysis.get(tenant, run.id)
+        except NotFound:  # deleted in this moment; its clean-up may not have seen this report
+            await self.delete_of_run(tenant, run.id)
+            raise
+        except Unavailable:
+            pass  # the report is queued, and that is what the client asked for
         return report or await self.get(tenant, report_id(run.id, language))
 
     async def get(self, tenant: str, report_id: UUID) -> Report:

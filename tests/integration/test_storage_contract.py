@@ -10,7 +10,7 @@ from storage_contract import BUCKET, OTHER_BUCKET, StorageContract
 
 from orthoray.errors import Unavailable
 from orthoray.storage.s3 import S3Storage
-from serve_app.local import EmbeddedS3, S3Facts
+from serve_app.local.objectstore import EmbeddedS3, S3Facts
 
 
 @pytest.fixture(scope="module")

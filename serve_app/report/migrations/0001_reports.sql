@@ -2,7 +2,6 @@ create table reports (
     id uuid primary key,
     tenant_id text not null default 'default',
     analysis_run_id uuid not null,
-    imagery_id uuid not null,
     status text not null default 'queued'
         check (status in ('queued', 'processing', 'completed', 'failed', 'cancelled')),
     language text not null,

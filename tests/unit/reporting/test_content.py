@@ -93,12 +93,9 @@ def test_in_the_language_of_the_run_its_own_labels_stay() -> None:
     assert [row.label for row in read().classes] == ["Здоровые!", "Критическое"]
 
 
-def test_in_another_language_labels_and_conclusion_are_written_anew() -> None:
+def test_in_another_language_labels_are_written_anew() -> None:
     content = read(language="ro")
     assert [row.label for row in content.classes] == ["Sănătos", "Critic"]
-    assert content.conclusion is not None
-    assert "66,7" in content.conclusion
-    assert "Predomină vegetația sănătoasă" in content.conclusion
 
 
 def test_an_old_record_has_only_stats() -> None:
@@ -106,13 +103,10 @@ def test_an_old_record_has_only_stats() -> None:
     content = read({"index_type": "VARI", "stats": stats}, {}, "en")
     assert [row.label for row in content.classes] == ["Healthy", "Mild stress", "Прочее"]
     assert [row.percent for row in content.classes] == [70.0, 30.0, 0.0]
-    assert content.conclusion is not None
-    assert content.conclusion.startswith("Healthy vegetation prevails (70.0%")
 
 
-def test_a_class_outside_the_vocabulary_is_the_verdict_by_its_label() -> None:
+def test_classes_outside_the_vocabulary_have_colours_of_their_own() -> None:
     content = read({"stats": {"Weeds": 80.0, "Crop": 20.0}}, {}, "en")
-    assert content.conclusion == "The largest class is “Weeds” (80.0% of the analysed area)."
     assert len({row.color for row in content.classes}) == 2
 
 

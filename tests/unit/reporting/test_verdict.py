@@ -6,14 +6,11 @@ import math
 
 import pytest
 
-from orthoray.reporting.texts import LANGUAGES, texts_for
 from orthoray.reporting.verdict import (
-    CLASS_COLORS,
     ClassRow,
     adding_up,
     class_color,
     class_name,
-    compose_verdict,
     largest_class,
 )
 
@@ -56,15 +53,3 @@ def test_the_first_of_equals_is_the_largest() -> None:
     assert largest is not None
     assert largest.label == "b"
     assert largest_class(rows[:1]) is None
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", [*CLASS_COLORS, "weeds"])
-def test_every_class_has_a_verdict_in_every_language(name: str, language: str) -> None:
-    verdict = compose_verdict((ClassRow(name=name, label="L", percent=62.34),), texts_for(language))
-    assert verdict is not None
-    assert ("62.3%" if language == "en" else "62,3\u00a0%") in verdict
-
-
-def test_no_classes_no_verdict() -> None:
-    assert compose_verdict((), texts_for("en")) is None
