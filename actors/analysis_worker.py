@@ -78,6 +78,3 @@ class AnalysisWorker(QueueWorker):
             return await self._analysis.report_progress(run_id, progress)
         except Unavailable:
             return True  # nobody said otherwise, and the next step asks again
-
-
-AnalysisWorkerActor = ray.remote(AnalysisWorker)

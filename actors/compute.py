@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
@@ -32,21 +32,18 @@ async def attempt(
     Raises:
         Exception: what went wrong, when the queue shall try again.
     """
-    if attempts >= MAX_ATTEMPTS:
-        reason = (
-            f"The {what} was interrupted {MAX_ATTEMPTS} times and has been given up: ask for it again later."
-        )
-    else:
+    reason = f"The {what} was interrupted {MAX_ATTEMPTS} times and has been given up: ask for it again later."
+    if attempts < MAX_ATTEMPTS:
         try:
-            return await work()
+            await work()
         except Exception as error:
-            if not may_pass(error):
-                reason = reason_of(error, what)
-            elif attempts + 1 == MAX_ATTEMPTS:
-                last = reason_of(error, what)
-                reason = f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {last}"
-            else:
+            if may_pass(error) and attempts + 1 < MAX_ATTEMPTS:
                 raise
+            reason = reason_of(error, what)
+            if may_pass(error):
+                reason = f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {reason}"
+        else:
+            return
     await chore(lambda: fail(reason), what=f"failing the {what}")
 
 
@@ -64,13 +61,13 @@ async def chore(work: Callable[[], Awaitable[object]], *, what: str) -> None:
         log.warning("chore refused", what=what, reason=error.detail)
 
 
-async def insist(call: Callable[[], Awaitable[object]], waits: Sequence[float] | None = None) -> None:
-    """Make a call that may be repeated, again after each of `waits` seconds: one missed call must not cost a finished result.
+async def insist(call: Callable[[], Awaitable[object]]) -> None:
+    """Make a call that may be repeated, several times if need be: one missed call must not cost a finished result.
 
     Raises:
         Unavailable: the last call was in vain too.
     """
-    for wait in INSIST_WAITS_S if waits is None else waits:
+    for wait in INSIST_WAITS_S:
         try:
             await call()
         except Unavailable:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import ray
-
 from actors.compute import chore
 from actors.loop import QueueWorker
 from orthoray.ports import ImageryPort
@@ -23,6 +21,3 @@ class EventRelay(QueueWorker):
         @queue.app.task(name=CLEAN_UP_IMAGERY.name, queue=CLEAN_UP_IMAGERY.queue, retry=RETRY)
         async def clean_up(tenant: str, imagery_id: str) -> None:
             await chore(lambda: imagery.clean_up(tenant, UUID(imagery_id)), what=CLEAN_UP_IMAGERY.name)
-
-
-EventRelayActor = ray.remote(EventRelay)

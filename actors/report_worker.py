@@ -52,6 +52,3 @@ class ReportWorker(QueueWorker):
             ray.cancel(reference)
             raise
         await insist(lambda: self._report.complete_report(report_id, self._storage.reports, key))
-
-
-ReportWorkerActor = ray.remote(ReportWorker)

@@ -47,14 +47,9 @@ def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Ou
     steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
     unwanted = threading.Event()
 
-    def tell(fraction: float) -> None:
-        if unwanted.is_set():
-            raise WrongState("The run is not wanted any more.")
-        steps.put(fraction)
-
     def work() -> None:
         try:
-            steps.put(_analyse(config, order, tell))
+            steps.put(_analyse(config, order, steps.put, unwanted))
         except BaseException as error:
             steps.put(error)
 
@@ -72,7 +67,20 @@ def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Ou
         unwanted.set()
 
 
-def _analyse(config: StorageConfig, order: RunOrder, tell: Callable[[float], None]) -> Outcome:
+def _analyse(
+    config: StorageConfig, order: RunOrder, tell: Callable[[float], None], unwanted: threading.Event
+) -> Outcome:
+    """Stores nothing, or nothing that stays, once `unwanted` is set.
+
+    Raises:
+        WrongState: it is set.
+    """
+
+    def go_on(fraction: float) -> None:
+        if unwanted.is_set():
+            raise WrongState("The run is not wanted any more.")
+        tell(fraction)
+
     run, storage = order.run, config.open()
     plan = plan_of_record(order.imagery, run.index_type, run.bands, run.crop, run.thresholds)
     heatmap, index = heatmap_key(order.tenant, run.id), index_key(order.tenant, run.id)
@@ -87,11 +95,17 @@ def _analyse(config: StorageConfig, order: RunOrder, tell: Callable[[float], Non
             language=run.language,
             heatmap_path=heatmap_path,
             index_path=index_path,
-            progress=lambda fraction: tell(0.95 * fraction),
+            progress=lambda fraction: go_on(0.95 * fraction),
         )
-        tell(0.95)
+        go_on(0.95)
         storage.put_file(config.heatmaps, index, index_path, "image/tiff")
-        storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+        if not unwanted.is_set():
+            storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+    if unwanted.is_set():
+        # Whoever cleaned up after the run may have been here before these came.
+        for key in (index, heatmap):
+            storage.delete(config.heatmaps, key)
+        raise WrongState("The run is not wanted any more.")
     findings.provenance["image_sha256"] = order.imagery.sha256
     return Outcome(
         **findings.model_dump(), heatmap_bucket=config.heatmaps, heatmap_key=heatmap, index_key=index

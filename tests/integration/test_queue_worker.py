@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,6 +28,7 @@ from serve_app.local.postgres import EmbeddedPostgres
 
 WORKER = Path(__file__).parents[1] / "support" / "slow_worker.py"
 NOTE = Task("test.note", "compute")
+CHORE = Task("test.chore", "chores")
 
 
 class Workers:
@@ -60,6 +62,11 @@ class Workers:
         lines = (line.split() for line in self.notes.read_text().splitlines())
         return Counter(int(number) for told, number in lines if told == word)
 
+    def of_queues(self) -> list[int]:
+        """The ids of the workers that the queues know of."""
+        with psycopg.connect(self.dsn) as connection:
+            return [row[0] for row in connection.execute("select id from procrastinate_workers order by id")]
+
     def jobs(self) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn) as connection:
             return connection.execute("select task_name, status, attempts from procrastinate_jobs").fetchall()
@@ -79,11 +86,11 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -
         time.sleep(0.1)
 
 
-def defer(dsn: str, numbers: range) -> None:
+def defer(dsn: str, numbers: range, task: Task = NOTE) -> None:
     async def write() -> None:
         async with open_pool(dsn) as pool, transaction(pool) as connection:
             for number in numbers:
-                await NOTE.defer(Queue(dsn), connection, number=number)
+                await task.defer(Queue(dsn), connection, number=number)
 
     asyncio.run(write())
 
@@ -109,6 +116,21 @@ def told(redis: Redis, subjects: list[str]) -> dict[str, list[int]]:
         event = json.loads(fields[b"event"])
         found[event["subject"]].setdefault(event["id"], event["data"]["number"])
     return {subject: list(numbers.values()) for subject, numbers in found.items()}
+
+
+@contextmanager
+def no_signs_of_life(dsn: str) -> Iterator[None]:
+    """A database that refuses what workers write to stay alive, and nothing else."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("""
+            create function refuse() returns trigger language plpgsql as
+            $$ begin raise exception 'no signs of life'; end $$;
+            create trigger refuse before update on procrastinate_workers for each row execute function refuse();
+        """)
+        try:
+            yield
+        finally:
+            connection.execute("drop trigger refuse on procrastinate_workers; drop function refuse()")
 
 
 def free_port() -> int:
@@ -166,3 +188,49 @@ def test_a_worker_goes_on_after_its_database_was_away(workers: Workers, postgres
     postgres.start()
     defer(workers.dsn, range(2, 6))
     wait_until(lambda: len(workers.noted("finished")) == 6, "jobs after")
+
+
+def test_a_worker_that_cannot_give_signs_of_life_begins_again_before_its_jobs_are_lost(
+    workers: Workers,
+) -> None:
+    workers.start(seconds=5)
+    wait_until(lambda: len(workers.of_queues()) == 3, "a worker for each queue")
+    first = workers.of_queues()
+    with no_signs_of_life(workers.dsn):
+        wait_until(lambda: min(workers.of_queues(), default=0) > first[-1], "new workers")
+    wait_until(lambda: len(workers.of_queues()) == 3, "a new worker for each queue")
+    defer(workers.dsn, range(1))
+    wait_until(lambda: workers.noted("finished"), "a job longer than a dead worker is waited for")
+    assert workers.noted("started") == {0: 1}
+
+
+def test_a_long_job_does_not_keep_the_queues_from_beginning_again(workers: Workers) -> None:
+    workers.start(seconds=600)
+    defer(workers.dsn, range(1))
+    wait_until(lambda: workers.noted("started"), "the job started")
+    with no_signs_of_life(workers.dsn):
+        wait_until(lambda: workers.noted("started")[0] >= 2, "the job given up and started again")
+
+
+def test_a_worker_whose_connections_are_cut_goes_on(workers: Workers) -> None:
+    workers.start(seconds=4)
+    wait_until(lambda: len(workers.of_queues()) == 3, "a worker for each queue")
+    with psycopg.connect(workers.dsn, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    time.sleep(3.0)  # longer than a worker may be silent
+    defer(workers.dsn, range(1))
+    wait_until(lambda: workers.noted("finished"), "the job finished")
+    assert workers.noted("started") == {0: 1}
+
+
+def test_chores_do_not_wait_for_a_redis_that_never_answers(workers: Workers) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        workers.start(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        emit(workers.dsn, [str(uuid4()) for _ in range(20)], 1)
+        wait_until(lambda: "doing" in {status for _, status, _ in workers.jobs()}, "a publication under way")
+        defer(workers.dsn, range(8), CHORE)
+        wait_until(lambda: len(workers.noted("finished")) == 8, "the chores finished", seconds=8.0)
+        assert len(workers.jobs()) == 20

@@ -1,6 +1,7 @@
-"""A worker process with one kind of job, `test.note`: `python slow_worker.py DSN FILE SECONDS [REDIS_URL]`.
+"""A worker process with slow jobs: `python slow_worker.py DSN FILE SECONDS [REDIS_URL]`.
 
-A job writes `started N` to the file, waits SECONDS, and writes `finished N`. Workers count as dead after 2 seconds here.
+A job `test.note` (queue `compute`) or `test.chore` (queue `chores`) writes `started N` to the file, waits SECONDS, and writes
+`finished N`. Workers count as dead after 2 seconds here.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import signal
 import sys
 from pathlib import Path
 
-from actors import loop
-from orthoray import queue as queues
-from orthoray.queue import RETRY, Queue
-
-queues.STALLED_AFTER_S = loop.STALLED_AFTER_S = 2.0
-loop.HEARTBEAT_S = 0.5
+from actors.loop import QueueWorker
+from orthoray.queue import RETRY, Pace, Queue
 
 
-class SlowWorker(loop.QueueWorker):
+class SlowWorker(QueueWorker):
+    pace = Pace(heartbeat=0.5, patience=1.4, stalled_after=2.0, grace=0.5)
+
     def __init__(self, dsn: str, notes: Path, seconds: float, redis_url: str | None) -> None:
         self._notes, self._seconds = notes, seconds
         super().__init__(dsn, redis_url, compute=4)
@@ -29,6 +28,8 @@ class SlowWorker(loop.QueueWorker):
             self._write(f"started {number}")
             await asyncio.sleep(self._seconds)
             self._write(f"finished {number}")
+
+        queue.app.task(name="test.chore", queue="chores", retry=RETRY)(note.func)
 
     def _write(self, line: str) -> None:
         with self._notes.open("a") as file:

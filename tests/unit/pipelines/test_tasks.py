@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pypdf
@@ -20,6 +22,7 @@ from orthoray.errors import NotFound, TruncatedImage
 from orthoray.keys import heatmap_key, imagery_key, index_key, report_id, report_key, thumbnail_key
 from orthoray.ports import ReportOrder, RunOrder, Upload
 from orthoray.storage.config import StorageConfig
+from orthoray.storage.local import LocalStorage
 from pipelines.tasks import analyse_order, render_order
 from serve_app.imagery.facts import describe
 
@@ -113,6 +116,45 @@ def test_what_went_wrong_reaches_the_caller_and_nothing_is_stored(
     storage.delete("imagery", order.run.imagery_object_key)
     with pytest.raises(NotFound):
         list(analyse_order(config, order))
+    assert list(storage.list("heatmaps")) == []
+
+
+class Watched(LocalStorage):
+    """Calls back before a number of objects is stored."""
+
+    def __init__(self, root: Path, before_put: Callable[[int], None]) -> None:
+        super().__init__(root)
+        self._before_put, self._puts = before_put, 0
+
+    def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+        self._puts += 1
+        self._before_put(self._puts)
+        super().put_file(bucket, key, local, content_type)
+
+
+@pytest.mark.parametrize(("at", "puts"), [(1, [1]), (2, [1, 2])])
+def test_a_run_that_becomes_unwanted_while_it_is_stored_leaves_nothing(
+    config: StorageConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, puts: list[int]
+) -> None:
+    order = order_of(config, write_bands(tmp_path / "a.tif", fields(), RGBN))
+    reached, gone_on, made = threading.Event(), threading.Event(), []
+
+    def before_put(number: int) -> None:
+        made.append(number)
+        if number == at:
+            reached.set()
+            assert gone_on.wait(10)
+
+    storage = Watched(tmp_path / "storage", before_put)
+    monkeypatch.setattr(StorageConfig, "open", lambda _: storage)
+    steps = cast(Generator[float | Outcome, None, None], analyse_order(config, order))
+    next(steps)
+    assert reached.wait(10)
+    worker = next(thread for thread in threading.enumerate() if thread.name == "analyse")
+    steps.close()
+    gone_on.set()
+    worker.join(10)
+    assert made == puts
     assert list(storage.list("heatmaps")) == []
 
 

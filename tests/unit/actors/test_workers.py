@@ -1,0 +1,184 @@
+"""What the workers do with Ray's references and with the services' answers, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import procrastinate
+import pytest
+from fakes import an_outcome
+from procrastinate.testing import InMemoryConnector
+
+from actors import analysis_worker, compute, event_relay, report_worker
+from actors.analysis_worker import AnalysisWorker
+from actors.event_relay import EventRelay
+from actors.report_worker import ReportWorker
+from orthoray.errors import NotFound, TruncatedImage, Unavailable
+from orthoray.storage.config import StorageConfig
+from orthoray.tasks import CLEAN_UP_IMAGERY, CLEAN_UP_REPORT, CLEAN_UP_RUN, REQUEST_REPORT
+
+RUN = uuid4()
+OUTCOME = an_outcome(RUN)
+
+
+async def result(value: Any) -> Any:
+    """A reference to a value, or to the exception in its place."""
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+async def stream(values: tuple[Any, ...]) -> AsyncIterator[Any]:
+    for value in values:
+        yield result(value)
+
+
+class Service:
+    """Each method gives its answers in turn, the last one for ever; without any, True."""
+
+    def __init__(self, **answers: list[Any]) -> None:
+        self.answers = answers
+        self.calls: list[str] = []
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(*_: object) -> Any:
+            self.calls.append(method)
+            answers = self.answers.get(method, [True])
+            return await result(answers.pop(0) if len(answers) > 1 else answers[0])
+
+        return call
+
+
+@pytest.fixture
+def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The references that were called off."""
+    found: list[object] = []
+    for module in (analysis_worker, report_worker):
+        monkeypatch.setattr(module, "ray", SimpleNamespace(cancel=found.append))
+    monkeypatch.setattr(compute, "INSIST_WAITS_S", (0.0, 0.0))
+    return found
+
+
+def worker_of(kind: type[Any], service: Service) -> Any:
+    """A worker without its loop, all of whose services are the same."""
+    worker = kind.__new__(kind)
+    worker._storage = StorageConfig(root=Path("storage"))
+    worker._analysis = worker._report = service
+    return worker
+
+
+def analyse(monkeypatch: pytest.MonkeyPatch, service: Service, *steps: Any) -> None:
+    task = SimpleNamespace(remote=lambda *_: stream(steps))
+    monkeypatch.setattr(analysis_worker, "analyse_object", task)
+    asyncio.run(worker_of(AnalysisWorker, service)._analyse(RUN))
+
+
+def render(monkeypatch: pytest.MonkeyPatch, service: Service, key: Any) -> None:
+    monkeypatch.setattr(report_worker, "render_report", SimpleNamespace(remote=lambda *_: result(key)))
+    asyncio.run(worker_of(ReportWorker, service)._render(uuid4()))
+
+
+def test_a_finished_run_is_completed(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
+    service = Service()
+    analyse(monkeypatch, service, 0.5, OUTCOME)
+    assert service.calls == ["start_run", "report_progress", "complete_run"]
+    assert not cancelled
+
+
+def test_a_run_that_is_not_wanted_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    service = Service(report_progress=[True, False])
+    analyse(monkeypatch, service, 0.2, 0.4)
+    assert len(cancelled) == 1
+    assert "complete_run" not in service.calls
+
+
+def test_missed_calls_cost_no_result(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
+    service = Service(report_progress=[Unavailable()], complete_run=[Unavailable(), Unavailable(), True])
+    analyse(monkeypatch, service, 0.2, 0.4, OUTCOME)
+    assert service.calls.count("report_progress") == 2
+    assert service.calls.count("complete_run") == 3
+    assert not cancelled
+
+
+@pytest.mark.parametrize(
+    ("answers", "step", "error"),
+    [
+        ({}, TruncatedImage(), TruncatedImage),
+        ({}, asyncio.CancelledError(), asyncio.CancelledError),
+        ({"complete_run": [Unavailable()]}, OUTCOME, Unavailable),
+        ({"report_progress": [NotFound()]}, 0.5, NotFound),
+    ],
+)
+def test_no_analysis_goes_on_without_its_job(
+    monkeypatch: pytest.MonkeyPatch,
+    cancelled: list[object],
+    answers: dict[str, list[Any]],
+    step: Any,
+    error: type[BaseException],
+) -> None:
+    with pytest.raises(error):
+        analyse(monkeypatch, Service(**answers), step)
+    assert len(cancelled) == 1
+
+
+def test_nothing_to_do_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(start_run=[None], start_report=[None])
+    analyse(monkeypatch, service, OUTCOME)
+    assert service.calls == ["start_run"]
+
+
+def test_a_report_is_completed_though_a_call_is_missed(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    service = Service(complete_report=[Unavailable(), True])
+    render(monkeypatch, service, "reports/a.pdf")
+    assert service.calls == ["start_report", "complete_report", "complete_report"]
+    assert not cancelled
+
+
+def test_no_rendering_goes_on_without_its_job(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        render(monkeypatch, Service(), asyncio.CancelledError())
+    assert len(cancelled) == 1
+
+
+CHORES = [
+    (EventRelay, CLEAN_UP_IMAGERY, {"tenant": "default", "imagery_id": str(RUN)}),
+    (AnalysisWorker, CLEAN_UP_RUN, {"tenant": "default", "run_id": str(RUN)}),
+    (AnalysisWorker, REQUEST_REPORT, {"tenant": "default", "run_id": str(RUN), "language": "en"}),
+    (ReportWorker, CLEAN_UP_REPORT, {"tenant": "default", "report_id": str(RUN)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "task", "arguments"), CHORES)
+def test_chores_outlive_any_outage_and_end_at_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Any], task: Any, arguments: dict[str, str]
+) -> None:
+    service = Service(clean_up=[Unavailable(), NotFound()], create=[Unavailable(), NotFound()])
+    monkeypatch.setattr(event_relay, "remote_by_name", lambda *_: service)
+    connector = InMemoryConnector()
+    app = procrastinate.App(connector=connector)
+    worker_of(kind, service).register(SimpleNamespace(app=app))
+
+    async def work() -> list[str]:
+        """The states of a job that was tried a hundred times, after each further round; the waits are left out."""
+        found = []
+        async with app.open_async():
+            await app.configure_task(task.name, queue=task.queue).defer_async(**arguments)
+            connector.jobs[1]["attempts"] = 100
+            for _ in range(2):
+                await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
+                found.append(connector.jobs[1]["status"])
+                connector.jobs[1]["scheduled_at"] = None
+        return found
+
+    assert asyncio.run(work()) == ["todo", "succeeded"]
