@@ -17,7 +17,7 @@ $(READY): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "The venv module is missing: apt install python3-venv"; exit 1; }
 	@echo "Installing OrthoRay into .venv (a minute or two the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --frozen --inexact --all-extras --compile-bytecode --no-progress --quiet
+	@UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true $(BIN)/uv sync --frozen --inexact --all-extras --compile-bytecode --no-progress --quiet
 	@touch $(READY)
 
 run: $(READY)  ## start everything, analyse two sample images, and serve until Ctrl-C

@@ -39,6 +39,24 @@ def main() -> None:
         sys.exit(130)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        Console(highlight=False).print(f"orthoray {version('orthoray')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="show the version"),
+    ] = False,
+) -> None:
+    """Vegetation indices, field statistics and reports from aerial imagery."""
+
+
 @app.command()
 def up(
     detach: Annotated[

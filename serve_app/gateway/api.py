@@ -11,7 +11,7 @@ from orthoray.storage.base import Storage
 from serve_app.gateway import problems
 from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
-from serve_app.gateway.middleware import BodyLimit, RequestId
+from serve_app.gateway.middleware import BodyLimit, Head, RequestId
 from serve_app.gateway.routes import health, imagery, indices, reports, runs
 
 DESCRIPTION = """
@@ -41,6 +41,7 @@ def create_api(services: Services, storage: Storage, config: GatewayConfig) -> F
     for module in (health, imagery, indices, runs, reports):
         app.include_router(module.router)
     # The last one added is the outermost.
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, max_upload_bytes=config.max_upload_bytes)
     app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
     app.add_middleware(RequestId, by_proxy=config.proxy_adds_request_id)

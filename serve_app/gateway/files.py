@@ -65,6 +65,8 @@ async def send_object(
         status = 206
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{facts.size}"
     headers["Content-Length"] = str(end - start)
+    if getattr(request.state, "head", False):
+        return Response(status_code=status, headers=headers, media_type=media_type)
     pieces = await asyncio.to_thread(storage.iter_range, bucket, key, start, end)
     return StreamingResponse(pieces, status_code=status, headers=headers, media_type=media_type)
 

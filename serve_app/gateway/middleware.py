@@ -65,6 +65,26 @@ class RequestId:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
+class Head:
+    """HEAD is GET without the body (RFC 9110, 9.3.2); routes that stream files see it in `scope["state"]["head"]`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        as_get = {**scope, "method": "GET", "state": {**scope.get("state", {}), "head": True}}
+        await self._app(as_get, receive, send_without_body)
+
+
 class BodyLimit:
     """Refuses a body that is too large: by Content-Length before any of it is read, else when the limit is passed."""
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from orthoray.errors import (
     BadInput,
@@ -36,9 +37,11 @@ STATUS: Mapping[type[OrthoRayError], tuple[int, str]] = {
     Impossible: (422, "Cannot be done"),
     Unavailable: (503, "Unavailable"),
 }
-_HTTP_DETAILS = {
-    404: "There is nothing at this path: /docs shows what there is.",
-    405: "This path does not know this method: /docs shows which it knows.",
+# What Starlette and FastAPI refuse by themselves; without a detail here, theirs is shown.
+_HTTP: Mapping[int, tuple[str, str | None]] = {
+    400: ("Malformed request", None),
+    404: ("Not found", "There is nothing at this path: /docs shows what there is."),
+    405: ("Method not allowed", "This path does not know this method: /docs shows which it knows."),
 }
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
@@ -89,6 +92,18 @@ def _words(item: Mapping[str, Any]) -> str:
     return str(item["msg"])
 
 
+def _methods_of(app: FastAPI, request: Request) -> set[str]:
+    """Every method that some route at the request's path knows; Starlette names those of one route only."""
+    known: set[str] = set()
+    for entry in app.routes:
+        # FastAPI keeps an included router as one entry.
+        routes = entry.original_router.routes if hasattr(entry, "original_router") else [entry]
+        for route in routes:
+            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+                known |= route.methods or set()
+    return known | ({"HEAD"} if "GET" in known else set())
+
+
 def install(app: FastAPI) -> None:
     """Let every exception that is foreseen leave as a problem; the others are the middleware's."""
 
@@ -109,13 +124,18 @@ def install(app: FastAPI) -> None:
         first = f"{errors[0]['where']}: {errors[0]['problem']}" if errors else "The request does not fit."
         if any(item["type"] == "json_invalid" for item in error.errors()):
             return problem(400, "Malformed request", f"The body is not JSON: {first}", path=path)
+        if isinstance(error.body, bytes):  # FastAPI has not read it as JSON, since nothing said that it is
+            detail = "Send the body as JSON with the header Content-Type: application/json."
+            return problem(400, "Malformed request", detail, path=path)
         return problem(422, "Cannot be done", first, path=path, fields={"errors": errors})
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Problem:
-        detail = _HTTP_DETAILS.get(error.status_code, str(error.detail))
-        answer = problem(error.status_code, str(error.detail), detail, path=request.url.path)
+        title, detail = _HTTP.get(error.status_code, ("Error", str(error.detail)))
+        answer = problem(error.status_code, title, detail or str(error.detail), path=request.url.path)
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(sorted(_methods_of(app, request)))
         return answer
 
     @app.exception_handler(OSError)

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID, uuid4
@@ -24,6 +23,7 @@ from starlette.exceptions import HTTPException
 from orthoray.contracts import PLAIN_TEXT, Gps
 from orthoray.errors import BadInput, Impossible, NotAnImage, TooLarge
 from orthoray.keys import imagery_key
+from orthoray.moments import Moment
 from orthoray.ports import Upload
 from orthoray.storage.base import CHUNK_BYTES, Storage
 from orthoray.storage.keys import safe_filename
@@ -35,7 +35,7 @@ MAX_FIELD_BYTES = 4096
 class UploadFields(BaseModel):
     """The form fields beside `file`."""
 
-    captured_at: datetime | None = None
+    captured_at: Moment | None = None
     gps_lat: float | None = Field(default=None, ge=-90, le=90)
     gps_lon: float | None = Field(default=None, ge=-180, le=180)
     sensor: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
@@ -45,11 +45,6 @@ class UploadFields(BaseModel):
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value
-
-    @field_validator("captured_at")
-    @classmethod
-    def _utc_unless_said(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
     def gps(self) -> Gps | None:
         """

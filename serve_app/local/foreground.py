@@ -15,23 +15,33 @@ from rich.console import Console
 
 from orthoray.errors import ConfigurationError
 from orthoray.settings import Settings
-from serve_app.local.stack import Running, read_state, running_stack, wait_for_signal
+from serve_app.local.stack import STOPPING, Running, prepare_home, read_state, running_stack
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 90.0
 
 
-class Steps:
-    """One line a step with the time it took; a spinner while it runs, where there is a terminal."""
+class StopRequested(Exception):
+    """Somebody wants it to end while it starts."""
 
-    def __init__(self, console: Console) -> None:
+
+class Steps:
+    """One line a step with the time it took; a spinner while it runs, where there is a terminal.
+
+    Between two steps of the start is where a wish to stop is heard.
+    """
+
+    def __init__(self, console: Console, stop: threading.Event) -> None:
         self._console = console
+        self._stop = stop
         self._status = console.status("")
         self._name = ""
         self._since = 0.0
 
     def __call__(self, name: str) -> None:
         self.finish()
+        if self._stop.is_set() and name != STOPPING:
+            raise StopRequested
         self._name, self._since = name, time.monotonic()
         if self._console.is_terminal:
             self._status.update(f"{name} ...")
@@ -53,15 +63,17 @@ class Steps:
 
 
 def run_supervised(options: list[str]) -> int:
-    """Run `orthoray up` in a session of its own, pass SIGINT and SIGTERM on to it, and return its exit status.
+    """Run `orthoray up` in a session of its own, end it in order at SIGINT or SIGTERM, and return its exit status.
 
     A Ctrl-C or a `kill` of the whole process group would otherwise end databases and Ray's processes in the middle of
-    an orderly stop. When this process dies without a word, the supervised one sees its standard input end, and stops.
+    an orderly stop. The end of its standard input tells the supervised process to stop: by this function, or because this
+    process has died without a word. No signal is sent, for while Ray starts it answers signals in its own way.
     """
-    command = _supervised(options)
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(_supervised(options), stdin=subprocess.PIPE, start_new_session=True)
+    lifeline = process.stdin
+    assert lifeline is not None, "a pipe was asked for"
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: process.terminate())
+        signal.signal(number, lambda _number, _frame: lifeline.close())
     return process.wait()
 
 
@@ -78,43 +90,56 @@ def serve(
     Raises:
         ConfigurationError: something is in the way; nothing is left running.
     """
-    # Until everything runs, a SIGTERM ends what has started as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+    stop = threading.Event()
+    handle_signals(stop)
     if lifeline:
-        threading.Thread(target=_stop_at_end_of_input, name="lifeline", daemon=True).start()
-    steps = Steps(notes)
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="lifeline", daemon=True).start()
+    steps = Steps(notes, stop)
     try:
         with running_stack(settings, with_s3=with_s3, verbose=verbose, step=steps) as running:
             steps("Waiting for the services")
-            wait_until_ready(running.url, _key(running))
+            wait_until_ready(running.url, _key(running), stop)
             steps.finish()
-            _present(running, settings, demo=demo, ends_by="Ctrl-C stops it.", notes=notes)
-            wait_for_signal()
+            if not stop.is_set():
+                _present(running, settings, demo=demo, ends_by="Ctrl-C stops it.", notes=notes)
+            handle_signals(stop)  # again: Serve and Ray have put handlers of their own there
+            while not stop.wait(1.0):
+                pass
         steps.finish()
-        notes.print(f"Stopped. Your data stays in {settings.orthoray_home}", soft_wrap=True)
+    except StopRequested:
+        steps.finish()
     finally:
         steps.stop()
+    notes.print(f"Stopped. Your data stays in {settings.orthoray_home}", soft_wrap=True)
 
 
-def _stop_at_end_of_input() -> None:
+def handle_signals(stop: threading.Event) -> None:
+    """Let SIGINT and SIGTERM ask for the end; a second one while everything stops changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    stop.set()
 
 
 def _key(running: Running) -> str:
     return Path(running.api_key_file).read_text().strip()
 
 
-def wait_until_ready(url: str, key: str, timeout_s: float = READY_TIMEOUT_S) -> None:
-    """Return when `GET /ready` says so.
+def wait_until_ready(url: str, key: str, stop: threading.Event | None = None) -> None:
+    """Return when `GET /ready` says so, or when `stop` is set.
 
     Raises:
         ConfigurationError: not in time; says what does not answer.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + READY_TIMEOUT_S
     reason = "the gateway does not answer"
     while time.monotonic() < deadline:
+        if stop and stop.is_set():
+            return
         try:
             answer = httpx2.get(f"{url}/ready", headers={"X-API-Key": key}, timeout=10)
             if answer.status_code == 200:
@@ -123,7 +148,7 @@ def wait_until_ready(url: str, key: str, timeout_s: float = READY_TIMEOUT_S) -> 
         except (httpx2.HTTPError, ValueError) as error:
             reason = type(error).__name__
         time.sleep(0.3)
-    raise ConfigurationError(f"OrthoRay did not become ready in {timeout_s:.0f} s: {reason}")
+    raise ConfigurationError(f"OrthoRay did not become ready in {READY_TIMEOUT_S:.0f} s: {reason}")
 
 
 def _present(running: Running, settings: Settings, *, demo: bool, ends_by: str, notes: Console) -> None:
@@ -163,11 +188,7 @@ def start_detached(settings: Settings, *, with_s3: bool, demo: bool, notes: Cons
     """
     if read_state(settings):
         raise ConfigurationError("OrthoRay is already running: `orthoray status` shows where.")
-    folder = settings.orthoray_home / "run"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(f"The folder {folder} cannot be written: set ORTHORAY_HOME.") from error
+    folder = prepare_home(settings.orthoray_home) / "run"
     log = folder / "up.log"
     command = _supervised(["--s3"] if with_s3 else [])
     with log.open("wb") as output:

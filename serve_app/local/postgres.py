@@ -96,7 +96,7 @@ class EmbeddedPostgres:
             try:
                 return self._start(timeout_s)
             except BaseException:
-                self.stop()
+                self._end()
                 raise
 
     @property
@@ -106,6 +106,10 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Shut the server down; nothing happens when it does not run."""
+        self._has_served = False
+        self._end()
+
+    def _end(self) -> None:
         try:
             self._initdb.end(_INITDB_STOP_STEPS)
             self._process.end(_STOP_STEPS)

@@ -204,14 +204,19 @@ def free_ports(count: int) -> list[int]:
 
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there."""
+    return listening_error(host, port) is None
+
+
+def listening_error(host: str, port: int) -> OSError | None:
+    """Why a server could not listen there: the port is taken or needs more rights, the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
 def port_answers(host: str, port: int) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import shutil
-import signal
-import threading
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from orthoray.database import migrate
@@ -25,7 +24,7 @@ from serve_app.local.credentials import first_api_key, ray_token
 from serve_app.local.keeper import kept_running
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
-from serve_app.local.processes import port_is_free
+from serve_app.local.processes import listening_error
 
 # Ray spills and the databases write-ahead; with less than this something breaks in the middle of a run.
 MIN_FREE_BYTES = 512 * 1024**2
@@ -39,6 +38,8 @@ MAX_RAY_FOLDER_BYTES = 40
 LOCK_PROBE_S = 0.2
 # What a killed stack leaves of Ray ends by itself within this time; PostgreSQL is ended by the next start.
 ORPHANS_END_S = 15.0
+
+STOPPING = "Stopping"
 
 Step = Callable[[str], Any]
 
@@ -85,7 +86,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
         ConfigurationError: one line that says what is in the way and what to do.
     """
     with ExitStack() as stack:
-        home = _prepare_home(settings.orthoray_home)
+        home = prepare_home(settings.orthoray_home)
         stack.enter_context(_only_one(home))
         _check_ports(settings, patience_s=ORPHANS_END_S if state_file(settings).exists() else 0.0)
         if with_s3:
@@ -114,31 +115,14 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
         stack.callback(file.unlink, missing_ok=True)
         file.write_text(json.dumps(asdict(running)))
         yield running
-        step("Stopping")
-
-
-def wait_for_signal() -> None:
-    """Return at SIGINT or SIGTERM. Call it when Serve runs: Serve and Ray install handlers of their own before."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        while not stop.wait(1.0):
-            pass
-    finally:
-        # A second Ctrl-C while everything stops must not leave half of it behind.
-        for number in previous:
-            signal.signal(number, signal.SIG_IGN)
+        step(STOPPING)
 
 
 def _shown(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
-def _prepare_home(home: Path) -> Path:
+def prepare_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "run").mkdir(exist_ok=True, mode=0o700)
@@ -186,8 +170,20 @@ def _check_ports(settings: Settings, patience_s: float) -> None:
     if not settings.ray_address:
         wanted["RAY_DASHBOARD_PORT"] = ("127.0.0.1", settings.ray_dashboard_port)
     deadline = time.monotonic() + patience_s
+    if len({port for _, port in wanted.values()}) < len(wanted):
+        raise ConfigurationError(
+            f"GATEWAY_PORT and RAY_DASHBOARD_PORT are both {settings.gateway_port}: give each its own."
+        )
     for name, (host, port) in wanted.items():
-        while not port_is_free(host, port):
+        while (error := listening_error(host, port)) is not None:
+            if error.errno == errno.EACCES:
+                raise ConfigurationError(
+                    f"Port {port} may be used by root only: choose another with {name}=8080."
+                )
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigurationError(
+                    f"{host} is not an address of this machine: set GATEWAY_HOST=127.0.0.1."
+                )
             if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"Port {port} is in use by another program: stop it, or choose another with {name}={port + 1}."
@@ -217,10 +213,10 @@ def _check_storage(config: StorageConfig) -> None:
 
 def ray_folder(home: Path) -> Path:
     """Ray's session folders: below home, or, where that path is too long for sockets, a short one of our own."""
-    folder = home / "ray"
+    folder = home / "run" / "ray"
     if len(os.fsencode(folder)) <= MAX_RAY_FOLDER_BYTES:
         return folder
-    return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}")  # noqa: S108 - owned by us, checked below
+    return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}/ray")  # noqa: S108 - closed by _own_folder
 
 
 def _leave_present_folder(folder: Path) -> None:
@@ -238,11 +234,15 @@ def _quietly(stop: Callable[[], None]) -> None:
 
 
 def _own_folder(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    """Ray opens its folder to everybody (0777), so the one above is ours and closed."""
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.parent.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
         raise ConfigurationError(
-            f"The folder {folder} belongs to someone else: set ORTHORAY_HOME to a shorter path."
+            f"The folder {folder.parent} belongs to someone else: set ORTHORAY_HOME to a shorter path."
         )
+    folder.parent.chmod(0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator
 
 from orthoray.contracts import Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import imagery_prefix, thumbnail_key
+from orthoray.moments import Moment
 from orthoray.ports import Caller, ImageryQuery, Upload
 from orthoray.storage.base import Storage
 from serve_app.gateway.auth import CurrentCaller
@@ -29,9 +28,6 @@ from serve_app.gateway.context import (
 )
 from serve_app.gateway.files import ANY_FILE, PNG, send_object
 from serve_app.gateway.uploads import UploadFields, receive_upload
-
-# A time without a zone is UTC, whatever the database's zone is.
-Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))]
 
 router = APIRouter(prefix="/imagery", tags=["imagery"])
 log = structlog.get_logger(__name__)

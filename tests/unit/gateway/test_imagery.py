@@ -84,3 +84,17 @@ def test_indices_say_what_can_be_computed(house: Any) -> None:
     assert marked["NDVI_emp"]["computable"] is True
     assert marked["NDVI"]["computable"] is False
     assert marked["NDVI"]["missing_bands"] == ["N"]
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_beyond_the_calendar_is_refused(house: Any, moment: str) -> None:
+    answer = house.client.get("/imagery", params={"captured_after": moment})
+    assert answer.status_code == 422
+    assert "years 1 to 9999" in answer.json()["detail"]
+
+
+def test_head_is_get_without_the_body(house: Any) -> None:
+    got, head = house.client.get("/imagery"), house.client.head("/imagery")
+    assert head.status_code == got.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] == got.headers["content-length"]
