@@ -24,6 +24,7 @@ from orthoray.spectral.cog import overview_array
 from orthoray.spectral.engine import ENGINE, analyse_array, analyse_bands
 from orthoray.spectral.heatmap import class_limits, heatmap_png, legend_dict
 from orthoray.spectral.integrity import check_complete
+from orthoray.spectral.orientation import UPRIGHT, orientation_of, turned, upright_copy
 from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import RasterInfo, inspect, open_raster, read_nodata_mask, read_window, windows
 from orthoray.spectral.statistics import Statistics as Measured
@@ -43,6 +44,8 @@ def analyse_file(
 ) -> Findings:
     """Analyse one file; writes the heatmap (PNG) and the index raster (COG) to the given paths.
 
+    A photo is analysed as it stands upright by its EXIF orientation, so both have its upright size.
+
     Raises:
         NotAnImage: not an image, or an incomplete one.
         Impossible: the index cannot be computed from such pixels.
@@ -50,17 +53,19 @@ def analyse_file(
     """
     info = inspect(source)  # first: it knows the limits
     check_complete(source)
+    orientation = orientation_of(source, info)
     if plan.via_old:
-        return _through_old(source, info, plan, language, heatmap_path, index_path, progress)
+        return _through_old(source, info, orientation, plan, language, heatmap_path, index_path, progress)
     assert plan.index is not None, "only OLD's own indices are not in the catalogue"
-    found = analyse_bands(
-        source,
-        plan.index,
-        band_map=plan.band_map,
-        cuts=plan.thresholds.cuts,
-        index_path=index_path,
-        progress=lambda fraction: progress(0.9 * fraction),
-    ).statistics
+    with _upright(source, orientation) as upright:
+        found = analyse_bands(
+            upright,
+            plan.index,
+            band_map=plan.band_map,
+            cuts=plan.thresholds.cuts,
+            index_path=index_path,
+            progress=lambda fraction: progress(0.9 * fraction),
+        ).statistics
     low, high = class_limits(plan.thresholds.cuts, plan.index.value_range)
     heatmap_path.write_bytes(heatmap_png(_picture(index_path, info), low, high))
     progress(1.0)
@@ -81,6 +86,18 @@ def analyse_file(
     )
 
 
+@contextlib.contextmanager
+def _upright(source: Path, orientation: int) -> Iterator[Path]:
+    """The source itself, or a copy turned upright."""
+    if orientation == UPRIGHT:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="orthoray-upright-") as folder:
+        copy = Path(folder) / "upright.tif"
+        upright_copy(source, orientation, copy)
+        yield copy
+
+
 def _picture(index_path: Path, info: RasterInfo) -> Any:
     """The index map for drawing, at most HEATMAP_MAX_PIXELS of it."""
     scale = min(1.0, math.sqrt(HEATMAP_MAX_PIXELS / (info.width * info.height)))
@@ -90,6 +107,7 @@ def _picture(index_path: Path, info: RasterInfo) -> Any:
 def _through_old(
     source: Path,
     info: RasterInfo,
+    orientation: int,
     plan: Plan,
     language: Language,
     heatmap_path: Path,
@@ -108,16 +126,17 @@ def _through_old(
             image = load_image(str(photo))
         except RuntimeError as error:
             raise NotAnImage("The image cannot be read as an RGB photo: it may be damaged.") from error
+        if photo != source and orientation != UPRIGHT:  # a copy has no EXIF for OLD to turn it by
+            image = np.ascontiguousarray(turned(image, orientation))
     progress(0.2)
     index_map = np.asarray(compute_indices(image)[plan.index_name], dtype=np.float32)
     del image
     progress(0.4)
     numbers = [plan.band_map.numbers[name] for name in RGB]
-    nodata = read_nodata_mask(source, numbers, alpha=plan.band_map.alpha)
+    nodata = turned(read_nodata_mask(source, numbers, alpha=plan.band_map.alpha), orientation)
     if nodata.shape != index_map.shape:
-        nodata = np.zeros(
-            index_map.shape, dtype=np.bool_
-        )  # the photo was turned upright by its EXIF orientation
+        # a user's own OLD need not turn photos as EXIF says
+        nodata = np.zeros(index_map.shape, dtype=np.bool_)
     masked = bool(nodata.any())
     if masked:
         index_map[nodata] = np.nan
@@ -195,7 +214,8 @@ def _valid_fraction(found: Measured) -> float:
 
 @contextlib.contextmanager
 def _photo(source: Path, info: RasterInfo, plan: Plan) -> Iterator[Path]:
-    """A file in which OLD finds red, green and blue: the source itself when it is a plain photo."""
+    """A file in which OLD finds red, green and blue: the source itself when it is a plain photo, else a copy
+    with its pixels as stored and without EXIF."""
     numbers = [plan.band_map.numbers[name] for name in RGB]
     if info.driver != "GTiff" and numbers == [1, 2, 3] and not info.palette:
         yield source

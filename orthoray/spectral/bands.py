@@ -188,11 +188,22 @@ def require(band_map: BandMap, needed: Sequence[str]) -> None:
             f" Without a name: band {numbers}. If you know what the bands are, "
             "name them in file order, for example bands=R,G,B,N."
         )
+    if band_map.alpha is not None:
+        # GDAL's default for a fourth band of bytes, whatever it holds
+        example = ",".join(
+            missing[0] if number == band_map.alpha else name or SKIP
+            for number, name in enumerate(band_map.names, start=1)
+        )
+        detail += (
+            f" Band {band_map.alpha} is marked as transparency (alpha); "
+            f"if it holds data (such as near infrared), name the bands: bands={example}."
+        )
     raise MissingBands(
         detail,
         missing_bands=missing,
         known_bands=list(band_map.known),
         unnamed_bands=list(band_map.unnamed),
+        alpha_band=band_map.alpha,
     )
 
 

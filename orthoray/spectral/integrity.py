@@ -24,8 +24,8 @@ def check_complete(path: str | os.PathLike[str]) -> None:
     """Raise `TruncatedImage` where the file was cut off or is visibly damaged.
 
     JPEG is decoded, for it has no other check; the chunks of PNG are checked against their CRCs, the pixels
-    of BMP against the file's size, and so are all strips and tiles in all directories of TIFF (a sparse
-    file's empty blocks are allowed). Bytes after the image's end are allowed. Raises `NotAnImage` as
+    of BMP against the file's size, and so are all strips, tiles and values of tags in all directories of TIFF
+    (a sparse file's empty blocks are allowed). Bytes after the image's end are allowed. Raises `NotAnImage` as
     `detect_format` does.
     """
     location = Path(path)
@@ -80,7 +80,9 @@ def _check_bmp(file: BinaryIO, size: int) -> None:
 
 
 def _check_tiff(file: BinaryIO, size: int) -> None:
-    for fields in tiff.directories(file, size):
+    trailer = tiff.block_trailer(file)
+    for directory in tiff.directories(file, size, tiff.BLOCK_TAGS):
+        fields = directory.fields
         for offsets_tag, counts_tag in (
             (tiff.STRIP_OFFSETS, tiff.STRIP_BYTE_COUNTS),
             (tiff.TILE_OFFSETS, tiff.TILE_BYTE_COUNTS),
@@ -93,7 +95,7 @@ def _check_tiff(file: BinaryIO, size: int) -> None:
             if len(starts) != len(lengths):
                 raise TruncatedImage
             stored = (starts > 0) & (lengths > 0)
-            starts, lengths = starts[stored], lengths[stored]
+            starts, lengths = starts[stored], lengths[stored] + np.uint64(trailer)
             # the first two keep the sum of the third from wrapping around
             if (starts > size).any() or (lengths > size).any() or (starts + lengths > size).any():
                 raise TruncatedImage

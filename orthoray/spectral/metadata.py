@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import GPS, IFD, Base
 
 from orthoray.spectral.formats import JPEG, PNG, TIFF, Format, detect_format
@@ -119,15 +119,14 @@ def _fields(directory: Image.Exif | Fields) -> Fields:
 
 def _open_exif(file: BinaryIO, kind: Format) -> tuple[Image.Exif, bytes | None]:
     """The EXIF and the XMP packet. The plugins' own classes have no limit of pixels, and none are decoded."""
-    if kind is JPEG:
-        jpeg = JpegImagePlugin.JpegImageFile(file)
-        return jpeg.getexif(), _bytes(jpeg.info.get("xmp"))
     exif = Image.Exif()
-    if kind is PNG:
-        png = PngImagePlugin.PngImageFile(file)
-        if "exif" in png.info:
-            exif.load(png.info["exif"])
-        return exif, _bytes(png.info.get("xmp"))
+    if kind in {JPEG, PNG}:
+        plugin = JpegImagePlugin.JpegImageFile if kind is JPEG else PngImagePlugin.PngImageFile
+        image: Image.Image = plugin(file)
+        # not `getexif`: that takes an orientation from XMP too, which no decoder of photos obeys
+        if "exif" in image.info:
+            exif.load(image.info["exif"])
+        return exif, _bytes(image.info.get("xmp"))
     if kind is TIFF:
         exif.load_from_fp(file)
     return exif, _bytes(exif.get(_XMP_TAG))
@@ -168,6 +167,13 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _is_void(value: object) -> bool:
+    """Whether a rational is 0/0, as Pillow's class or as a pair."""
+    if isinstance(value, TiffImagePlugin.IFDRational):
+        return value.numerator == 0 and value.denominator == 0
+    return isinstance(value, tuple | list) and tuple(value) == (0, 0)
+
+
 def _integer(value: object) -> int | None:
     number = _number(value)
     return None if number is None else int(number)
@@ -196,10 +202,11 @@ def _position(gps: Fields) -> GpsPosition | None:
 def _degrees(value: object, reference: object, negative: str, limit: float) -> float | None:
     """Signed degrees of (degrees, minutes, seconds), of which the latter two may be absent.
 
-    A missing reference means north or east. None where a part is missing, not finite or out of range.
+    A missing reference means north or east, and minutes or seconds of 0/0 are zero: so write cameras that
+    keep no such part. None where a part is missing, not finite or out of range.
     """
     parts = list(value) if isinstance(value, tuple | list) else [value]
-    numbers = [_number(part) for part in parts[:3]]
+    numbers = [0.0 if power and _is_void(part) else _number(part) for power, part in enumerate(parts[:3])]
     if any(number is None for number in numbers):
         return None
     degrees = sum((number or 0.0) / 60**power for power, number in enumerate(numbers))

@@ -121,11 +121,12 @@ def inspect(path: PathLike, *, max_pixels: int | None = None) -> RasterInfo:
     Raises `NotAnImage` or `TruncatedImage` as `open_raster` does, `NotAnImage` for a camera's raw file (whose
     TIFF shell shows but a preview), `TooLarge` above `max_pixels` (default:
     4e9 for TIFF, 3e8 for the formats that are decoded from the top) or 64 bands or where one strip or tile is
-    too big to decode, `Impossible` where the pixels are complex numbers or CMYK.
+    too big to decode, `Impossible` where the file holds several images or the pixels are complex numbers or
+    CMYK.
     """
     kind = detect_format(Path(path))
     if kind is TIFF:
-        _refuse_raw(Path(path))
+        _refuse_raw_and_pages(Path(path))
     with open_raster(path) as dataset:
         _refuse_oversize(dataset, kind.max_pixels if max_pixels is None else max_pixels)
         _refuse_unsuitable(dataset)
@@ -252,12 +253,20 @@ def _explained(error: RasterioIOError, opening: Format | None) -> OrthoRayError:
     return TruncatedImage()
 
 
-def _refuse_raw(path: Path) -> None:
+def _refuse_raw_and_pages(path: Path) -> None:
     with path.open("rb") as file:
-        main = next(tiff.directories(file, path.stat().st_size))
+        directories = list(tiff.directories(file, path.stat().st_size, tiff.KIND_TAGS))
+    main = directories[0].fields
     preview = tiff.SUB_DIRECTORIES in main and 1 in main.get(tiff.SUBFILE_TYPE, ())
     if preview or tiff.DNG_VERSION in main or tiff.COLOR_FILTER_ARRAY in main.get(tiff.PHOTOMETRIC, ()):
         raise NotAnImage("This is a camera's raw file: develop it and upload it as a TIFF or JPEG.")
+    images = tiff.count_images(directories)
+    if images > 1:
+        raise Impossible(
+            f"The file has {images} images: save each as a file of its own, "
+            "or, where they are the bands of one image, as one image of so many bands.",
+            images=images,
+        )
 
 
 def _refuse_oversize(dataset: Any, max_pixels: int) -> None:

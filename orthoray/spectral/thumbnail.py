@@ -10,7 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from orthoray.spectral.bands import BandMap, resolve_bands
-from orthoray.spectral.raster import PathLike, inspect, open_raster
+from orthoray.spectral.orientation import orientation_of, turned
+from orthoray.spectral.raster import PathLike, inspect
 from orthoray.spectral.reduced import read_reduced, reduced_shape
 
 # Pixels are picked at this multiple of the wanted size and then averaged: one read gives both smooth
@@ -31,8 +32,6 @@ def thumbnail_png(path: PathLike, band_map: BandMap | None = None, max_side: int
     names = resolve_bands(info) if band_map is None else band_map
     numbers = _shown(names)
     arrays, masked = read_reduced(path, numbers, max_side * _OVERSAMPLING, alpha=names.alpha)
-    with open_raster(path) as dataset:
-        orientation = dataset.tags().get("EXIF_Orientation", "1")
     weights = (~masked).astype(np.float32)
     rows, columns = reduced_shape(info.width, info.height, max_side)
     shares = _averaged(weights, rows, columns)
@@ -42,23 +41,11 @@ def thumbnail_png(path: PathLike, band_map: BandMap | None = None, max_side: int
     ]
     rgb = channels if len(channels) == 3 else channels * 3
     pixels = np.stack([*rgb, shares * 255], axis=-1)
-    image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), "RGBA")
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
+    upright = turned(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), orientation_of(path, info))
+    image = Image.fromarray(np.ascontiguousarray(upright), "RGBA")
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
-
-
-_UPRIGHT = {
-    "2": Image.Transpose.FLIP_LEFT_RIGHT,
-    "3": Image.Transpose.ROTATE_180,
-    "4": Image.Transpose.FLIP_TOP_BOTTOM,
-    "5": Image.Transpose.TRANSPOSE,
-    "6": Image.Transpose.ROTATE_270,
-    "7": Image.Transpose.TRANSVERSE,
-    "8": Image.Transpose.ROTATE_90,
-}
 
 
 def _shown(band_map: BandMap) -> list[int]:

@@ -1,12 +1,13 @@
-"""The directories of a TIFF or BigTIFF file: only what tells where its pixels lie.
+"""The directories of a TIFF or BigTIFF file: only what tells where its pixels and its tags' values lie.
 
 Read by hand, for libraries repair or skip what is broken, and here the broken files are the point.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -18,28 +19,39 @@ from orthoray.errors import TruncatedImage
 Fields = dict[int, npt.NDArray[np.uint64]]
 
 SUBFILE_TYPE = 254
+OLD_SUBFILE_TYPE = 255
+IMAGE_WIDTH = 256
+IMAGE_LENGTH = 257
 PHOTOMETRIC = 262
 STRIP_OFFSETS = 273
 STRIP_BYTE_COUNTS = 279
 TILE_OFFSETS = 324
 TILE_BYTE_COUNTS = 325
 SUB_DIRECTORIES = 330
+EXIF_DIRECTORY = 34665
+GPS_DIRECTORY = 34853
 DNG_VERSION = 50706
 COLOR_FILTER_ARRAY = 32803
 
-_TAGS = {
-    SUBFILE_TYPE,
-    PHOTOMETRIC,
-    STRIP_OFFSETS,
-    STRIP_BYTE_COUNTS,
-    TILE_OFFSETS,
-    TILE_BYTE_COUNTS,
-    SUB_DIRECTORIES,
-    DNG_VERSION,
-}
+# where the blocks of pixels lie
+BLOCK_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS})
+# what kind of image a directory describes
+KIND_TAGS = frozenset(
+    {SUBFILE_TYPE, OLD_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH, PHOTOMETRIC, SUB_DIRECTORIES, DNG_VERSION}
+)
+
+_POINTERS = frozenset({SUB_DIRECTORIES, EXIF_DIRECTORY, GPS_DIRECTORY})
 # field types that hold unsigned integers or offsets
 _UNSIGNED = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+# bytes of one value of each field type of TIFF 6.0, its supplements and BigTIFF
+_TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8
+}  # fmt: skip  # one line shows the table as the specification does
 _MAX_DIRECTORIES = 10_000
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_OLD_REDUCED = 2
+_TRANSPARENCY_MASK = 4  # a photometric interpretation
+_GHOST = re.compile(rb"GDAL_STRUCTURAL_METADATA_SIZE=(\d{6}) bytes\n")
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,33 @@ class _Layout:
         return self.unpack(codes, read_exactly(file, struct.calcsize(self.order + codes)))
 
 
+@dataclass(frozen=True)
+class Directory:
+    """One directory: its wanted `fields`, tag -> values (uint64), and whether it is a page of the main chain
+    rather than a subdirectory (or EXIF, or GPS) of another."""
+
+    fields: Fields
+    is_page: bool
+
+    @property
+    def pixels(self) -> int:
+        """Columns times rows; 0 where the directory does not tell."""
+        return self._first(IMAGE_WIDTH) * self._first(IMAGE_LENGTH)
+
+    @property
+    def is_auxiliary(self) -> bool:
+        """Whether it calls itself an overview, a thumbnail or a mask of another."""
+        return bool(
+            self._first(SUBFILE_TYPE) & (_REDUCED | _MASK)
+            or self._first(OLD_SUBFILE_TYPE) == _OLD_REDUCED
+            or self._first(PHOTOMETRIC) == _TRANSPARENCY_MASK
+        )
+
+    def _first(self, tag: int) -> int:
+        values = self.fields.get(tag)
+        return 0 if values is None or values.size == 0 else int(values[0])
+
+
 def read_exactly(file: BinaryIO, length: int) -> bytes:
     """`length` bytes of `file`. Raises `TruncatedImage` where there are fewer."""
     data = file.read(length)
@@ -74,38 +113,81 @@ def read_exactly(file: BinaryIO, length: int) -> bytes:
     return data
 
 
-def directories(file: BinaryIO, size: int) -> Iterator[Fields]:
-    """Every directory of a TIFF file of `size` bytes, the main one first, subdirectories included.
+def directories(
+    file: BinaryIO, size: int, wanted: Collection[int] = BLOCK_TAGS | KIND_TAGS
+) -> Iterator[Directory]:
+    """Every directory of a TIFF file of `size` bytes, the main one first, subdirectories, EXIF and GPS included.
 
-    Yields tag -> values (uint64) for the tags named above. Raises `TruncatedImage` where a directory or the
-    list of its blocks lies beyond the end of the file, or where the chain of directories bites its tail.
+    Yields the fields of the `wanted` tags where they hold unsigned integers. Raises `TruncatedImage` where a
+    directory or the value of any of its tags, wanted or not, lies beyond the end of the file, or where the
+    chain of directories bites its tail. Tags of unknown types tell no size and are passed over.
     """
     file.seek(0)
-    order = "<" if read_exactly(file, 2) == b"II" else ">"
-    big = read_exactly(file, 2) in {b"+\0", b"\0+"}
-    layout = _Layout(order, "Q", "Q") if big else _Layout(order, "H", "I")
-    file.seek(8 if big else 4)
-    pending = list(layout.read(file, layout.offset))
+    layout = _read_layout(file)
+    # offset, whether it is a page, whether it may link to further directories
+    pending: list[tuple[int, bool, bool]] = [(layout.read(file, layout.offset)[0], True, True)]
     seen: set[int] = set()
     while pending:
-        offset = pending.pop()
+        offset, is_page, is_linked = pending.pop()
+        if offset in seen and not is_linked:
+            continue  # pages may share their EXIF
         if offset in seen or len(seen) >= _MAX_DIRECTORIES:
             raise TruncatedImage
         seen.add(offset)
-        fields, following = _directory(file, layout, offset, size)
-        pending += [following] if following else []
-        pending += [int(sub) for sub in fields.get(SUB_DIRECTORIES, ()) if sub]
-        yield fields
+        fields, following = _directory(file, layout, offset, size, {*wanted, *_POINTERS}, is_linked)
+        pending += [(following, is_page, True)] if following else []
+        pending += [(int(sub), False, True) for sub in fields.get(SUB_DIRECTORIES, ()) if sub]
+        for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
+            pending += [(int(sub), False, False) for sub in fields.get(tag, ()) if sub]
+        yield Directory(fields, is_page)
 
 
-def _directory(file: BinaryIO, layout: _Layout, offset: int, size: int) -> tuple[Fields, int]:
-    """The fields of the directory at `offset`, and the offset of the next directory or 0."""
+def count_images(pages: list[Directory]) -> int:
+    """How many of `pages` are images in their own right: the first, and each other that is neither an overview,
+    a mask nor a thumbnail and has at least as many pixels as the first."""
+    main, *others = (page for page in pages if page.is_page)
+    return 1 + sum(not page.is_auxiliary and page.pixels >= main.pixels for page in others)
+
+
+def block_trailer(file: BinaryIO) -> int:
+    """The bytes that belong to each strip or tile and lie behind it: 4 in a COG as GDAL writes it, else 0.
+
+    GDAL declares them in a text between the header and the first directory
+    (https://gdal.org/drivers/raster/cog.html#file-format-details).
+    """
+    file.seek(0)
+    _read_layout(file)
+    head = file.read(file.tell() + 43)
+    found = _GHOST.search(head)
+    if found is None:
+        return 0
+    file.seek(found.end() - len(head), 1)
+    declared = file.read(int(found[1]))
+    # a file that was changed later has blocks without trailers, and says so
+    untouched = b"KNOWN_INCOMPATIBLE_EDITION=YES" not in declared
+    return 4 if untouched and b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED" in declared else 0
+
+
+def _read_layout(file: BinaryIO) -> _Layout:
+    """Leaves `file` at the offset of the first directory."""
+    order = "<" if read_exactly(file, 2) == b"II" else ">"
+    big = read_exactly(file, 2) in {b"+\0", b"\0+"}
+    if big:
+        read_exactly(file, 4)
+    return _Layout(order, "Q", "Q") if big else _Layout(order, "H", "I")
+
+
+def _directory(
+    file: BinaryIO, layout: _Layout, offset: int, size: int, wanted: Collection[int], is_linked: bool
+) -> tuple[Fields, int]:
+    """The wanted fields of the directory at `offset`, and the offset of the next directory or 0."""
     file.seek(min(offset, size))
     (entries,) = layout.read(file, layout.entry_count)
-    if entries == 0 or entries * layout.entry_bytes > size:
+    if (entries == 0 and is_linked) or entries * layout.entry_bytes > size:
         raise TruncatedImage
     table = read_exactly(file, entries * layout.entry_bytes)
-    (following,) = layout.read(file, layout.offset)
+    # what follows EXIF is not a directory, and some cameras leave garbage there
+    following = layout.read(file, layout.offset)[0] if is_linked else 0
     fields: Fields = {}
     for start in range(0, len(table), layout.entry_bytes):
         head, inline = (
@@ -113,14 +195,16 @@ def _directory(file: BinaryIO, layout: _Layout, offset: int, size: int) -> tuple
             table[start + layout.entry_bytes - layout.inline_bytes : start + layout.entry_bytes],
         )
         tag, kind, count = layout.unpack("HH" + layout.offset, head)
-        if tag not in _TAGS or kind not in _UNSIGNED:
-            continue
-        dtype = np.dtype(layout.order + _UNSIGNED[kind])
-        length = count * dtype.itemsize
-        if length > size:
+        length = count * _TYPE_BYTES.get(kind, 0)
+        is_inline = length <= layout.inline_bytes
+        value_at = 0 if is_inline else layout.unpack(layout.offset, inline)[0]
+        if not is_inline and value_at + length > size:
             raise TruncatedImage
-        if length > layout.inline_bytes:
-            file.seek(min(layout.unpack(layout.offset, inline)[0], size))
+        if tag not in wanted or kind not in _UNSIGNED:
+            continue
+        if not is_inline:
+            file.seek(value_at)
             inline = read_exactly(file, length)
+        dtype = np.dtype(layout.order + _UNSIGNED[kind])
         fields[tag] = np.frombuffer(inline[:length], dtype).astype(np.uint64)
     return fields, following

@@ -14,6 +14,7 @@ from orthoray.ports import Upload
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.metadata import ImageMetadata, read_metadata
+from orthoray.spectral.orientation import orientation_of, upright_size
 from orthoray.spectral.raster import RasterInfo, inspect
 from orthoray.spectral.thumbnail import thumbnail_png
 
@@ -22,7 +23,7 @@ THUMBNAIL_SIDE = 768
 
 
 def describe(path: Path, upload: Upload, *, bucket: str, max_pixels: int) -> tuple[dict[str, Any], bytes]:
-    """The columns of an imagery row, and its thumbnail (PNG).
+    """The columns of an imagery row, and its thumbnail (PNG). Width and height are those of the upright image.
 
     Raises:
         NotAnImage: not an image of a known format, or an incomplete one.
@@ -38,6 +39,7 @@ def describe(path: Path, upload: Upload, *, bucket: str, max_pixels: int) -> tup
         )
     band_map = resolve_bands(info, bands=upload.bands, sensor=upload.sensor)
     metadata = read_metadata(path)
+    width, height = upright_size(info.width, info.height, orientation_of(path, info))
     gps = upload.gps.model_dump() if upload.gps else metadata.to_dict()["gps"]
     camera = metadata.to_dict()["camera"]
     record = {
@@ -48,8 +50,8 @@ def describe(path: Path, upload: Upload, *, bucket: str, max_pixels: int) -> tup
         "content_type": info.media_type,
         "size_bytes": upload.size_bytes,
         "sha256": upload.sha256,
-        "width": info.width,
-        "height": info.height,
+        "width": width,
+        "height": height,
         "band_count": info.count,
         "dtype": info.dtype,
         "bands": band_map.numbers,

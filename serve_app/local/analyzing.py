@@ -20,6 +20,7 @@ from orthoray.contracts import Findings
 from orthoray.errors import BadInput, OrthoRayError
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.metadata import read_metadata
+from orthoray.spectral.orientation import orientation_of, upright_size
 from orthoray.spectral.raster import RasterInfo, inspect
 from orthoray.spectral.texts import check_language
 from orthoray.spectral.thumbnail import thumbnail_png
@@ -125,8 +126,11 @@ def _report(
 
     facts = info.to_dict()
     metadata = read_metadata(image).to_dict()
+    width, height = upright_size(info.width, info.height, orientation_of(image, info))
     imagery = {
         **facts,
+        "width": width,
+        "height": height,
         "gsd_m": facts["gsd_m"] and facts["gsd_m"][0],
         "crs": {"epsg": info.epsg, "name": f"EPSG:{info.epsg}" if info.epsg else None},
         "original_filename": image.name,

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -19,10 +20,13 @@ from rasters import RGBN, UTM, fields, write_bands
 from OLD.image_processing import classify_index, compute_indices
 from orthoray.contracts import Findings
 from orthoray.errors import Impossible, NotAnImage, TooLarge, TruncatedImage
+from orthoray.ports import Upload
 from orthoray.spectral.bands import resolve_bands
+from orthoray.spectral.orientation import turned
 from orthoray.spectral.raster import inspect
 from pipelines import planning, single
 from pipelines.planning import make_plan, old_indices
+from serve_app.imagery.facts import describe
 
 LEGACY = ("NDVI_emp", "VARI", "GLI", "ExG", "CIVE", "MGRVI")
 
@@ -265,3 +269,55 @@ def test_large_heatmaps_are_drawn_smaller(tmp_path: Path, monkeypatch: pytest.Mo
     width, height = done.picture_size
     assert width * height <= 110
     assert done.values.shape == (80, 60)
+
+
+def stored_turned(path: Path, upright: Any, orientation: int) -> Path:
+    """A photo that shows `upright` by its EXIF orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    Image.fromarray(np.ascontiguousarray(turned(upright, back))).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("index", "bands"), [("NDVI", "N,R,B,-"), ("GLI", None)])
+def test_photos_are_analysed_upright(
+    tmp_path: Path, orientation: int, suffix: str, index: str, bands: str | None
+) -> None:
+    pixels = np.random.default_rng(2).integers(1, 255, (40, 56, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[:9, :20, 3] = 0
+    expected = Analysed(stored_turned(tmp_path / "upright.png", pixels, 1), index, bands=bands)
+    expected_values = expected.values
+    assert np.isnan(expected_values[:9, :20]).all()
+    found = Analysed(stored_turned(tmp_path / f"turned.{suffix}", pixels, orientation), index, bands=bands)
+    np.testing.assert_array_equal(found.values, expected_values)
+    assert found.picture_size == (56, 40)
+    assert np.asarray(Image.open(found.heatmap).convert("RGBA"))[0, 0, 3] == 0
+    assert found.findings.statistics == expected.findings.statistics
+
+
+@pytest.mark.parametrize("index", ["GLI", "NDVI"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_jpeg_agrees_in_all_its_sizes(tmp_path: Path, orientation: int, index: str) -> None:
+    pixels = np.full((32, 48, 3), 90, np.uint8)
+    pixels[:16, :16] = 20, 200, 40
+    path = stored_turned(tmp_path / "photo.jpg", pixels, orientation)
+    found = Analysed(path, index, bands="N,R,B" if index == "NDVI" else None)
+    upload = Upload(
+        id=uuid4(),
+        filename=path.name,
+        object_key="x",
+        size_bytes=path.stat().st_size,
+        sha256="0" * 64,
+    )
+    record, thumbnail = describe(path, upload, bucket="b", max_pixels=10**6)
+    assert (record["width"], record["height"]) == found.picture_size == (48, 32)
+    assert Image.open(io.BytesIO(thumbnail)).size == (48, 32)
+    assert found.values.shape == (32, 48)
+    corner, rest = found.values[4:12, 4:12], found.values[20:, 20:]
+    assert abs(corner.mean() - rest.mean()) > 0.3
+    assert corner.std() < 0.05
+    assert rest.std() < 0.05

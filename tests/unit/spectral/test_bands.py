@@ -139,6 +139,7 @@ def test_missing_bands_names_the_remedy() -> None:
         "missing_bands": ["N"],
         "known_bands": ["R", "G", "B"],
         "unnamed_bands": [4],
+        "alpha_band": None,
     }
     for words in ("N (near infrared)", "R, G, B", "band 4", "bands=R,G,B,N"):
         assert words in caught.value.detail
@@ -158,3 +159,13 @@ def test_band_map_travels() -> None:
         "source": "caller",
         "alpha": 2,
     }
+
+
+def test_data_marked_as_alpha_gets_a_hint() -> None:
+    rgba = resolve_bands(fake("red", "green", "blue", "alpha"))
+    with pytest.raises(MissingBands, match="Band 4 is marked as transparency") as caught:
+        require(rgba, ("N", "R"))
+    assert caught.value.fields["alpha_band"] == 4
+    assert caught.value.detail.endswith("bands=R,G,B,N.")
+    with pytest.raises(MissingBands, match=r"bands=-,RE1\."):
+        require(resolve_bands(fake("gray", "alpha")), ("RE1",))

@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
+import rasterio.shutil
 import tifffile
 from PIL import Image
+from rasters import UTM
 
 from orthoray.errors import NotAnImage, TruncatedImage
 from orthoray.spectral.integrity import check_complete
+from orthoray.spectral.raster import inspect, open_raster
 
 WriteTiff = Callable[..., Path]
 EditTiff = Callable[[Path], AbstractContextManager[Any]]
@@ -168,3 +174,133 @@ def test_other_files_are_not_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rgb_ortho.tif", "rgbn.tif"])
 def test_real_files_are_whole(sample: Callable[[str], Path], name: str) -> None:
     check_complete(sample(name))
+
+
+def labelled(path: Path, *, mask: bool = False, overviews: bool = False, **profile: Any) -> Path:
+    """A GeoTIFF whose descriptions and nodata value are set after its pixels, so that they stand at the end."""
+    bands = np.random.default_rng(8).integers(1, 200, (4, 96, 80), dtype=np.uint8)
+    options = {"driver": "GTiff", "count": 4, "height": 96, "width": 80, "dtype": "uint8", **UTM}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with rasterio.open(path, "w", photometric="MINISBLACK", **(options | profile)) as dataset:
+            dataset.write(bands)
+            if mask:
+                dataset.write_mask(bands[0] > 50)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.nodata = None if mask else 7
+            dataset.descriptions = ("red", "green", "blue", "nir")
+            dataset.update_tags(flown_by="a drone with a long name")
+            if overviews:
+                dataset.build_overviews([2, 4])
+    return path
+
+
+def as_cog(path: Path, *, mask: bool = False, bigtiff: str = "NO") -> Path:
+    plain = labelled(path.with_name("plain.tif"), mask=mask)
+    rasterio.shutil.copy(plain, path, driver="COG", compress="DEFLATE", blocksize=32, bigtiff=bigtiff)
+    return path
+
+
+def everything(path: Path) -> tuple[Any, ...]:
+    with open_raster(path) as dataset:
+        return (
+            dataset.read().tobytes(),
+            dataset.dataset_mask().tobytes(),
+            dataset.nodatavals,
+            dataset.crs,
+            dataset.transform,
+            dataset.descriptions,
+            dataset.tags(),
+            dataset.overviews(1),
+        )
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        labelled,
+        partial(labelled, compress="deflate"),
+        partial(labelled, compress="zstd", tiled=True, blockxsize=32, blockysize=32),
+        partial(labelled, bigtiff="YES"),
+        partial(labelled, bigtiff="YES", compress="deflate", interleave="band"),
+        partial(labelled, mask=True, compress="deflate"),
+        partial(labelled, overviews=True, compress="lzw", tiled=True, blockxsize=32, blockysize=32),
+        partial(labelled, endianness="BIG", compress="deflate"),
+        as_cog,
+        partial(as_cog, mask=True),
+        partial(as_cog, bigtiff="YES"),
+    ],
+)
+def test_a_cut_tiff_is_refused_or_reads_the_same(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    path = write(tmp_path / "image.tif")
+    content, whole = path.read_bytes(), everything(path)
+    check_complete(path)
+    assert inspect(path).width == 80  # overviews and masks are no images of their own
+    refused = 0
+    for cut in (*range(1, 24), *range(24, 600, 9)):
+        path.write_bytes(content[:-cut])
+        try:
+            check_complete(path)
+        except TruncatedImage:
+            refused += 1
+        else:
+            assert everything(path) == whole, f"{cut} bytes cut off"
+    assert refused > 80
+
+
+def test_a_cog_without_its_last_byte_is_refused(tmp_path: Path) -> None:
+    path = as_cog(tmp_path / "image.tif")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TruncatedImage):
+        check_complete(path)
+
+
+def test_a_cog_that_was_edited_needs_no_trailers(tmp_path: Path) -> None:
+    path = as_cog(tmp_path / "image.tif")
+    with (
+        warnings.catch_warnings(action="ignore"),
+        rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset,
+    ):
+        dataset.write(np.full((96, 80), 9, np.uint8), 1)
+    check_complete(path)
+
+
+@pytest.mark.parametrize(("kind", "passes"), [(2, False), (12, False), (99, True)])
+def test_values_of_any_tag_must_lie_in_the_file(tmp_path: Path, kind: int, passes: bool) -> None:
+    path = tmp_path / "image.tif"
+    entries = [(256, 3, 1, 2), (257, 3, 1, 2), (273, 4, 1, 8), (279, 4, 1, 4), (65000, kind, 40, 100)]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    start = struct.pack("<2sHI4s", b"II", 42, 12, b"data") + struct.pack("<H", len(entries))
+    path.write_bytes(start + table + bytes(4))
+    if passes:  # nobody knows the size of a value of an unknown type
+        check_complete(path)
+        return
+    with pytest.raises(TruncatedImage):
+        check_complete(path)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "fields"), [(34665, {36867: "2024:05:31 12:00:00"}), (34853, {2: (47.0, 1.0, 30.0)})]
+)
+def test_the_directories_of_exif_are_checked(tmp_path: Path, pointer: int, fields: dict[int, Any]) -> None:
+    path = tmp_path / "image.tif"
+    Image.new("RGB", (8, 8)).save(path, tiffinfo={pointer: fields})
+    check_complete(path)
+    content = bytearray(path.read_bytes())
+    (directory,) = struct.unpack_from("<I", content, content.index(struct.pack("<HHI", pointer, 4, 1)) + 8)
+    for at, offset in ((directory + 10, len(content) - 6), (directory + 10, 2**32 - 1)):
+        struct.pack_into("<I", content, at, offset)
+        path.write_bytes(content)
+        with pytest.raises(TruncatedImage):
+            check_complete(path)
+
+
+def test_a_next_directory_beyond_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint8), metadata=None)
+    content = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (entries,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * entries, len(content) + 10)
+    path.write_bytes(content)
+    with pytest.raises(TruncatedImage):
+        check_complete(path)

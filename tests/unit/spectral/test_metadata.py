@@ -140,7 +140,11 @@ def test_file_time_is_the_last_resort(tmp_path: Path) -> None:
         ({6: 80.0}, (47.025, 28 + 49 / 60, 80.0)),
         ({6: IFDRational(80, 0)}, (47.025, 28 + 49 / 60, None)),
         ({2: (IFDRational(47, 0), 0.0, 0.0)}, None),
-        ({2: (47.0, IFDRational(0, 0), 0.0)}, None),
+        ({2: (IFDRational(0, 0), 0.0, 0.0)}, None),
+        ({2: (47.0, IFDRational(0, 0), 0.0)}, (47.0, 28 + 49 / 60, None)),
+        ({2: (47.0, 1.5, IFDRational(0, 0))}, (47.025, 28 + 49 / 60, None)),
+        ({2: (47.0, IFDRational(3, 0), 0.0)}, None),
+        ({4: (28.0, 49.0, IFDRational(5, 0))}, None),
         ({2: (91.0, 0.0, 0.0)}, None),
         ({4: (180.0, 0.0, 1.0)}, None),
         ({2: None}, None),
@@ -242,3 +246,18 @@ def test_not_an_image(tmp_path: Path) -> None:
 
 def test_real_files(sample: Callable[[str], Path]) -> None:
     assert read_metadata(sample("rgbn.tif")).gps is None
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_void_seconds_in_every_format(tmp_path: Path, suffix: str) -> None:
+    void = IFDRational(0, 0)
+    gps = FIX | {2: (47.0, 30.0, void), 4: (28.0, void, void)}
+    found = read_metadata(photo(tmp_path, {0x010F: "Maker"}, gps=gps, suffix=suffix))
+    assert found.gps == GpsPosition(47.5, 28.0)
+
+
+def test_an_orientation_in_xmp_alone_counts_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    packet = XMP.replace('tiff:Make="Maker"', 'tiff:Make="Maker" tiff:Orientation="6"')
+    Image.new("RGB", (8, 8)).save(path, xmp=packet.encode())
+    assert read_metadata(path).orientation is None

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import tifffile
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -433,3 +434,38 @@ def test_nothing_is_written_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixtu
     with open_raster(path) as dataset, pytest.raises(TruncatedImage):
         read_window(dataset, None, [1, 2, 3])
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_several_images_in_one_file_are_refused(tmp_path: Path, big: bool) -> None:
+    path = tmp_path / "pages.tif"
+    tifffile.imwrite(path, np.zeros((3, 20, 30), np.uint8), photometric="minisblack", bigtiff=big)
+    with pytest.raises(Impossible, match="has 3 images: save each") as caught:
+        inspect(path)
+    assert caught.value.fields == {"images": 3}
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "images"),
+    [
+        ((20, 30), {}, 2),
+        ((40, 60), {}, 2),
+        ((10, 15), {}, 1),
+        ((20, 30), {"subfiletype": 1}, 1),
+        ((20, 30), {"subfiletype": 3}, 1),
+        ((20, 30), {"subfiletype": 2}, 2),
+        ((20, 30), {"extratags": [(255, 3, 1, 2, True)]}, 1),
+    ],
+)
+def test_what_counts_as_a_second_image(
+    tmp_path: Path, shape: tuple[int, int], options: dict[str, Any], images: int
+) -> None:
+    path = tmp_path / "pages.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((20, 30), np.uint8), metadata=None)
+        writer.write(np.zeros(shape, np.uint8), metadata=None, **options)
+    if images == 1:
+        assert inspect(path).width == 30
+        return
+    with pytest.raises(Impossible, match=f"has {images} images"):
+        inspect(path)
