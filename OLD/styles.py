@@ -71,7 +71,8 @@ CROP_THRESHOLDS: dict[str, CropThreshold] = {
 SPECTRAL_INDEX_DESCRIPTIONS: dict[str, IndexDescription] = {
     "NDVI": {
         "name": "Нормализованный разностный вегетационный индекс (NDVI)",
-        "description": "Показывает густоту и состояние растений. Нужен ближний инфракрасный канал.",
+        "description": "Показывает густоту и силу растений по красному и ближнему инфракрасному свету: всходы, "
+        "пропуски, стресс. В густых посевах насыщается.",
         "formula": "(NIR - R) / (NIR + R)",
     },
     "Civi": {

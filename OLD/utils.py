@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from OLD import styles
 from orthoray.errors import OrthoRayError
 from orthoray.reporting.simple import simple_report_pdf
+from orthoray.reporting.theme import Palette
 from orthoray.spectral.metadata import read_metadata
 
 
@@ -26,14 +28,14 @@ def generate_pdf_report(
     pdf_path: str | os.PathLike[str],
     original_image_path: str | os.PathLike[str] | None,
     heatmap_image_path: str | os.PathLike[str] | None,
-    report_text: str,
+    report_text: str | None,
     gps: Mapping[str, float] | None,
     index_type: str = "NDVI_emp",
 ) -> None:
-    """Write an A4 page with title, date, both pictures, the text and the GPS line.
+    """Write an A4 page with title, date, both pictures, the text and the GPS line, in the colours of `OLD.styles`.
 
-    A picture that is missing or cannot be read leaves a note in its place. The file appears whole or not
-    at all.
+    A picture that is missing or cannot be read leaves a note in its place; without a text, or with a `gps`
+    that is no mapping, the page goes without them. The file appears whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
@@ -41,10 +43,16 @@ def generate_pdf_report(
     page = simple_report_pdf(
         original=Path(original_image_path) if original_image_path else None,
         heatmap=Path(heatmap_image_path) if heatmap_image_path else None,
-        text=report_text,
-        gps=gps,
+        text="" if report_text is None else str(report_text),
+        gps=gps if isinstance(gps, Mapping) else None,
         index_type=index_type,
         created_at=datetime.now().astimezone(),
+        # A user's own styles may lack any of these.
+        palette=Palette.of(
+            getattr(styles, "PRIMARY_COLOR", None),
+            getattr(styles, "SECONDARY_COLOR", None),
+            getattr(styles, "TEXT_COLOR", None),
+        ),
     )
     target = Path(pdf_path)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")

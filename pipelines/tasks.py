@@ -23,6 +23,8 @@ from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
 from pipelines.planning import plan_of_record
 from pipelines.single import analyse_file
+from pipelines.styling import crop_of, read_styling
+from pipelines.wording import in_language
 
 PROGRESS_INTERVAL_S = 0.5
 
@@ -114,16 +116,20 @@ def _analyse(
 
 def render_order(config: StorageConfig, order: ReportOrder) -> str:
     """What `render_report` does, without Ray."""
-    storage, run = config.open(), order.run
+    storage, language = config.open(), order.report.language
+    run, styling = in_language(order.run, language), read_styling()
     content = content_from_records(
         run.model_dump(mode="json"),
         order.imagery.model_dump(mode="json"),
-        language=order.report.language,
+        language=language,
         report_id=str(order.report.id),
         created_at=datetime.now(UTC),
         original=_picture(storage, config.imagery, thumbnail_key(order.tenant, order.imagery.id)),
         heatmap=_picture(storage, run.heatmap_bucket, run.heatmap_key),
         legend=run.legend,
+        index_text=styling.index_text(run.index_type, language),
+        crop_text=styling.crop_text(crop_of(run), language),
+        palette=styling.palette,
     )
     key = report_key(order.tenant, order.report.id)
     storage.put_bytes(config.reports, key, report_pdf(content), "application/pdf")

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from orthoray.reporting.content import ReportContent, content_from_records
+from orthoray.reporting.content import CropText, IndexText, ReportContent, content_from_records
 from orthoray.reporting.document import report_pdf
 from orthoray.reporting.simple import simple_report_pdf
+from orthoray.reporting.theme import Palette
 
-__all__ = ["ReportContent", "content_from_records", "report_pdf", "simple_report_pdf"]
+__all__ = [
+    "CropText",
+    "IndexText",
+    "Palette",
+    "ReportContent",
+    "content_from_records",
+    "report_pdf",
+    "simple_report_pdf",
+]

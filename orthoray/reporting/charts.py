@@ -13,7 +13,7 @@ from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from orthoray.reporting.content import Histogram, Legend
 from orthoray.reporting.fonts import BOLD, REGULAR, register_fonts, text_width
 from orthoray.reporting.formats import Formats, bound_decimals
-from orthoray.reporting.theme import ACCENT, DARK, LINE, MUTED, PRIMARY, TEXT, hex_color, readable_on
+from orthoray.reporting.theme import LINE, MUTED, PALETTE, Palette, hex_color, readable_on
 from orthoray.reporting.verdict import ClassRow
 
 _SHADES: Final = 160
@@ -21,11 +21,12 @@ _MAX_BARS: Final = 160
 _LABEL: Final = 7.0
 
 
-def brand_mark() -> Drawing:
+def brand_mark(palette: Palette = PALETTE) -> Drawing:
     """The brand's mark: a field of nine pixels."""
     mark = Drawing(14, 14)
+    dark, primary, accent = palette.dark, palette.primary, palette.accent
     for i, shade in enumerate(
-        (DARK, PRIMARY, ACCENT, PRIMARY, ACCENT, "#A5D6A7", ACCENT, "#A5D6A7", "#F9A825")
+        (dark, primary, accent, primary, accent, "#A5D6A7", accent, "#A5D6A7", "#F9A825")
     ):
         mark.add(
             Rect(
@@ -101,10 +102,12 @@ def legend_drawing(legend: Legend, width: float, formats: Formats) -> Drawing | 
     return drawing
 
 
-def share_bar_drawing(classes: Sequence[ClassRow], width: float, formats: Formats) -> Drawing | None:
+def share_bar_drawing(
+    classes: Sequence[ClassRow], width: float, formats: Formats, palette: Palette = PALETTE
+) -> Drawing | None:
     """The shares of the classes as one stacked bar, or None where no share is known."""
     register_fonts()
-    shares = [(min(max(row.percent or 0.0, 0.0), 100.0), row.color or ACCENT) for row in classes]
+    shares = [(min(max(row.percent or 0.0, 0.0), 100.0), row.color or palette.accent) for row in classes]
     total = math.fsum(share for share, _ in shares)
     if not total > 0:
         return None
@@ -153,6 +156,7 @@ def histogram_drawing(
     median: float | None,
     size: tuple[float, float],
     formats: Formats,
+    palette: Palette = PALETTE,
 ) -> Drawing | None:
     """Bars in the colours of the classes, class cuts dashed, mean and median marked; None without pixels."""
     register_fonts()
@@ -174,14 +178,15 @@ def histogram_drawing(
     _draw_share_axis(drawing, plot, formats)
     gap = 0.25 if len(bars) < 100 else 0.0
     for start, end, count in bars:
-        shade = _class_color((start + end) / 2, classes)
+        shade = _class_color((start + end) / 2, classes) or palette.accent
         length = max(plot.across(end) - plot.across(start) - gap, 0.2)
         rise = plot.up(count / total * 100) - plot.bottom
         drawing.add(
             Rect(plot.across(start), plot.bottom, length, rise, fillColor=hex_color(shade), strokeColor=None)
         )
-    _draw_value_axis(drawing, plot, sorted(cut for cut in cuts if plot.low < cut < plot.high), formats)
-    _draw_centres(drawing, plot, {"mean": mean, "median": median}, formats)
+    inner = sorted(cut for cut in cuts if plot.low < cut < plot.high)
+    _draw_value_axis(drawing, plot, inner, formats, palette)
+    _draw_centres(drawing, plot, {"mean": mean, "median": median}, formats, palette)
     drawing.add(_label(formats.texts("share_of_pixels"), 0, height - _LABEL, anchor="start"))
     return drawing
 
@@ -223,14 +228,14 @@ def _bars(histogram: Histogram) -> list[tuple[float, float, int]]:
     ]
 
 
-def _class_color(value: float, classes: Sequence[ClassRow]) -> str:
+def _class_color(value: float, classes: Sequence[ClassRow]) -> str | None:
     for row in classes:
         bounded = row.lower is not None or row.upper is not None
         above = row.lower is None or value > row.lower
         below = row.upper is None or value <= row.upper
         if bounded and above and below and row.color:
             return row.color
-    return ACCENT
+    return None
 
 
 def _draw_share_axis(drawing: Drawing, plot: _Plot, formats: Formats) -> None:
@@ -242,10 +247,12 @@ def _draw_share_axis(drawing: Drawing, plot: _Plot, formats: Formats) -> None:
         drawing.add(_label(formats.number(mark, decimals), plot.left - 4, y - 2.4, anchor="end"))
 
 
-def _draw_value_axis(drawing: Drawing, plot: _Plot, cuts: Sequence[float], formats: Formats) -> None:
+def _draw_value_axis(
+    drawing: Drawing, plot: _Plot, cuts: Sequence[float], formats: Formats, palette: Palette
+) -> None:
     """The class cuts, dashed and named in bold, come first; round values go where there is room for them."""
     bottom = plot.bottom
-    dashed = {"strokeColor": hex_color(TEXT), "strokeWidth": 0.7, "strokeDashArray": [2, 2]}
+    dashed = {"strokeColor": hex_color(palette.text), "strokeWidth": 0.7, "strokeDashArray": [2, 2]}
     for cut in cuts:
         x = plot.across(cut)
         drawing.add(Line(x, bottom - 4, x, plot.top, **dashed))
@@ -255,7 +262,7 @@ def _draw_value_axis(drawing: Drawing, plot: _Plot, cuts: Sequence[float], forma
     for mark in marks:
         x = plot.across(mark)
         drawing.add(Line(x, bottom, x, bottom - 2, strokeColor=hex_color(MUTED), strokeWidth=0.5))
-    named = [(cut, formats.number(cut, bound_decimals(cut)), BOLD, TEXT) for cut in cuts]
+    named = [(cut, formats.number(cut, bound_decimals(cut)), BOLD, palette.text) for cut in cuts]
     named += [(mark, formats.number(mark, decimals), REGULAR, MUTED) for mark in marks]
     taken: list[tuple[float, float]] = []
     for value, text, font, shade in named:
@@ -267,7 +274,7 @@ def _draw_value_axis(drawing: Drawing, plot: _Plot, cuts: Sequence[float], forma
 
 
 def _draw_centres(
-    drawing: Drawing, plot: _Plot, centres: Mapping[str, float | None], formats: Formats
+    drawing: Drawing, plot: _Plot, centres: Mapping[str, float | None], formats: Formats, palette: Palette
 ) -> None:
     """Mean and median: each is named on a line of its own, so that the names never collide."""
     known = ((value, key) for key, value in centres.items() if value is not None)
@@ -275,7 +282,7 @@ def _draw_centres(
     for row, (value, key) in enumerate(shown):
         x = plot.across(value)
         baseline = drawing.height - _LABEL - 9.0 * row
-        shade = hex_color(PRIMARY if key == "mean" else DARK)
+        shade = hex_color(palette.primary if key == "mean" else palette.dark)
         drawing.add(Line(x, plot.bottom, x, baseline - 1, strokeColor=shade, strokeWidth=1.1))
         text = f"{formats.texts(key)} {formats.index_value(value)}"
         to_the_right = x + 3 + text_width(text, BOLD, _LABEL + 0.5) <= plot.right

@@ -12,6 +12,7 @@ from typing import Any
 from orthoray.reporting import records
 from orthoray.reporting.purposes import purpose_of
 from orthoray.reporting.texts import DEFAULT_LANGUAGE, Texts, texts_for
+from orthoray.reporting.theme import PALETTE, Palette
 from orthoray.reporting.verdict import ClassRow, class_color, class_label, class_name
 
 
@@ -59,12 +60,32 @@ class IndexFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexText:
+    """A user's own words on an index; each that is None leaves the report's usual one."""
+
+    long_name: str | None = None
+    description: str | None = None
+    formula: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CropText:
+    """A user's own words on a crop: above `healthy` it does well, at `stressed` and below it suffers."""
+
+    name: str
+    healthy: float
+    stressed: float
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdFacts:
     """The threshold set: a value v lies above a cut when v > cut."""
 
     name: str | None = None
     cuts: tuple[float, ...] = ()
     source: str | None = None
+    crop: CropText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +145,7 @@ class ReportContent:
     original: bytes | Path | None = None
     heatmap: bytes | Path | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    palette: Palette = PALETTE
 
 
 def content_from_records(
@@ -136,12 +158,16 @@ def content_from_records(
     original: bytes | Path | None = None,
     heatmap: bytes | Path | None = None,
     legend: Mapping[str, Any] | None = None,
+    index_text: IndexText | None = None,
+    crop_text: CropText | None = None,
+    palette: Palette = PALETTE,
 ) -> ReportContent:
     """The content of a report from the JSON records of an analysis run and its imagery.
 
     What is missing from a record, or is not of the expected kind, is left out of the report. Labels of known
-    classes are written in the report's language; the conclusion is the record's. Raises `BadInput` for a
-    language in which no report is written.
+    classes are written in the report's language; the conclusion is the record's. `index_text` and `crop_text`
+    are words that a user has chosen, in the report's language. Raises `BadInput` for a language in which no
+    report is written.
     """
     texts = texts_for(language)
     statistics = records.mapping(run, "statistics")
@@ -152,8 +178,8 @@ def content_from_records(
         report_id=report_id,
         created_at=created_at,
         image=_image(imagery),
-        index=_index(run, provenance, texts),
-        thresholds=_thresholds(provenance),
+        index=_index(run, provenance, index_text or IndexText(), texts),
+        thresholds=_thresholds(provenance, crop_text),
         statistics=_statistics(statistics),
         classes=classes,
         histogram=_histogram(records.mapping(statistics, "histogram")),
@@ -161,7 +187,8 @@ def content_from_records(
         conclusion=records.text(run.get("conclusion")),
         original=original,
         heatmap=heatmap,
-        provenance=_provenance(run, provenance),
+        provenance=_provenance(run, provenance, texts),
+        palette=palette,
     )
 
 
@@ -196,24 +223,25 @@ def _image(imagery: Mapping[str, Any]) -> ImageFacts:
     )
 
 
-def _index(run: Mapping[str, Any], provenance: Mapping[str, Any], texts: Texts) -> IndexFacts:
+def _index(run: Mapping[str, Any], provenance: Mapping[str, Any], own: IndexText, texts: Texts) -> IndexFacts:
     name = records.text(run.get("index_type")) or records.text(provenance.get("index"))
     return IndexFacts(
         name=name,
-        long_name=records.text(provenance.get("long_name")),
+        long_name=own.long_name or records.text(provenance.get("long_name")),
         common_name=records.text(provenance.get("common_name")),
-        formula=records.text(provenance.get("formula")),
+        formula=own.formula or records.text(provenance.get("formula")),
         reference=records.text(provenance.get("reference")),
-        purpose=purpose_of(name, texts.language),
+        purpose=own.description or purpose_of(name, texts.language),
     )
 
 
-def _thresholds(provenance: Mapping[str, Any]) -> ThresholdFacts:
+def _thresholds(provenance: Mapping[str, Any], crop: CropText | None) -> ThresholdFacts:
     thresholds = records.mapping(provenance, "thresholds")
     return ThresholdFacts(
         name=records.text(thresholds.get("id")),
         cuts=tuple(sorted(records.numbers(thresholds.get("cuts")))),
         source=records.text(thresholds.get("source")),
+        crop=crop,
     )
 
 
@@ -295,14 +323,26 @@ def _legend(legend: Mapping[str, Any]) -> Legend | None:
     return Legend(stops=tuple(stops), vmin=vmin, vmax=vmax, title=records.text(legend.get("title")))
 
 
-def _provenance(run: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
+def _provenance(run: Mapping[str, Any], provenance: Mapping[str, Any], texts: Texts) -> dict[str, str]:
     facts = {
         "run_id": records.text(run.get("id")),
         "completed_at": records.text(run.get("completed_at")),
         "band_map": records.listed(provenance.get("band_map"), sign=" = "),
+        "scale": _stored(provenance, "scale", 1.0, texts),
+        "offset": _stored(provenance, "offset", 0.0, texts),
         **{
             key: records.listed(provenance.get(key))
-            for key in ("scale", "offset", "calibration", "engine", "versions", "image_sha256")
+            for key in ("calibration", "engine", "versions", "image_sha256")
         },
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _stored(provenance: Mapping[str, Any], key: str, neutral: float, texts: Texts) -> str | None:
+    """The file's scale or offset by band, where one of them is not `neutral`, and whether it was applied."""
+    stored = provenance.get(key)
+    members = stored.values() if isinstance(stored, Mapping) else [stored]
+    if all(records.number(member) in {None, neutral} for member in members):
+        return None
+    value = records.listed(stored, sign=" = ")
+    return value if provenance.get("scale_applied") is True else texts("not_applied", value=value)

@@ -46,6 +46,7 @@ def report_pdf(content: ReportContent) -> bytes:
             part for part in ("OrthoRay", index, content.image.filename) if part and part != DASH
         ),
         created_at=content.created_at,
+        palette=content.palette,
     )
 
 
@@ -54,6 +55,7 @@ class _Report:
 
     def __init__(self, content: ReportContent, texts: Texts) -> None:
         self.content = content
+        self.palette = content.palette
         self.texts = texts
         self.formats = Formats(texts)
         self.rows = adding_up(content.classes)
@@ -82,8 +84,8 @@ class _Report:
         head = Table(
             [
                 [
-                    brand_mark(),
-                    Paragraph("OrthoRay", style("brand")),
+                    brand_mark(self.palette),
+                    Paragraph("OrthoRay", style("brand", self.palette)),
                     Paragraph(markup(stamp, 160), style("stamp")),
                 ]
             ],
@@ -96,7 +98,7 @@ class _Report:
         )
         yield head
         yield Spacer(1, 2 * mm)
-        yield Paragraph(markup(texts("report_title")), style("title"))
+        yield Paragraph(markup(texts("report_title")), style("title", self.palette))
         index = content.index
         names = [f'<font name="{BOLD}">{markup(index.name or DASH, 60)}</font>']
         if index.long_name and index.long_name != index.name:
@@ -104,7 +106,7 @@ class _Report:
         line = " · ".join(names)
         if index.common_name and index.common_name not in {index.name, index.long_name}:
             line += f" ({markup(texts('also_known_as', name=index.common_name), _NAME_LIMIT)})"
-        yield Paragraph(line, style("subtitle"))
+        yield Paragraph(line, style("subtitle", self.palette))
         if content.image.filename:
             yield Paragraph(markup(content.image.filename, _NAME_LIMIT), style("file"))
         yield Spacer(1, 4 * mm)
@@ -125,14 +127,20 @@ class _Report:
                 (formats.index_value(statistics.median), texts("median")),
                 (formats.percent(healthy.percent if healthy else None), share_label),
                 (formats.area(statistics.area_m2), area_label),
-            ]
+            ],
+            self.palette,
         )
 
     def conclusion(self) -> Iterator[Flowable]:
         """The verdict in plain words."""
         if self.content.conclusion:
             yield Spacer(1, 4 * mm)
-            yield from callout(self.texts("conclusion"), self.content.conclusion, limit=_CONCLUSION_LIMIT)
+            yield from callout(
+                self.texts("conclusion"),
+                self.content.conclusion,
+                limit=_CONCLUSION_LIMIT,
+                palette=self.palette,
+            )
 
     def pictures(self) -> Iterator[Flowable]:
         """Original and heatmap with its colour scale."""
@@ -154,9 +162,9 @@ class _Report:
         """The bar of shares and the table of classes."""
         if not self.rows:
             return
-        section = Section(self.texts("classes"), "classes")
-        table = class_table(self.rows, self.texts, self.formats)
-        bar = share_bar_drawing(self.rows, CONTENT_WIDTH, self.formats)
+        section = Section(self.texts("classes"), "classes", self.palette)
+        table = class_table(self.rows, self.texts, self.formats, self.palette)
+        bar = share_bar_drawing(self.rows, CONTENT_WIDTH, self.formats, self.palette)
         parts = [section, *([bar, Spacer(1, 2 * mm)] if bar else []), table]
         yield from [KeepTogether(parts)] if len(self.rows) <= _TOGETHER else parts
 
@@ -188,14 +196,15 @@ class _Report:
                 median=statistics.median,
                 size=(CONTENT_WIDTH - side - GAP if figures else CONTENT_WIDTH, 42 * mm),
                 formats=formats,
+                palette=self.palette,
             )
         if chart is None and not figures:
             return
-        section = Section(texts("distribution"), "distribution")
+        section = Section(texts("distribution"), "distribution", self.palette)
         if not figures:
             yield KeepTogether([section, chart])
             return
-        numbers = figure_table(figures, side)
+        numbers = figure_table(figures, side, self.palette)
         if chart is None:
             yield KeepTogether([section, numbers])
             return
@@ -215,8 +224,8 @@ class _Report:
     def facts(self, key: str, facts: list[Fact]) -> Iterator[Flowable]:
         """A section of facts, or nothing."""
         if facts:
-            yield Section(self.texts(key), key)
-            yield facts_table(facts)
+            yield Section(self.texts(key), key, self.palette)
+            yield facts_table(facts, self.palette)
 
     def signature(self) -> Iterator[Flowable]:
         """Room for the agronomist's remarks, name, signature and date."""

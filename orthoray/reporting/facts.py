@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from orthoray.reporting.content import ReportContent
+from orthoray.reporting.content import CropText, ReportContent
 from orthoray.reporting.formats import Formats, bound_decimals
 from orthoray.reporting.records import moment
 from orthoray.reporting.tables import Fact
@@ -29,6 +29,7 @@ def index_facts(content: ReportContent, texts: Texts) -> list[Fact]:
         ("reference", index.reference, True),
         ("thresholds", f"{named} ({texts('edge_rule')})" if values else named, True),
         ("threshold_source", thresholds.source, True),
+        ("crop_levels", _crop_levels(thresholds.crop, texts), True),
     )
 
 
@@ -87,6 +88,19 @@ def class_cuts(content: ReportContent) -> tuple[float, ...]:
         return content.thresholds.cuts
     bounds = {row.lower for row in content.classes} & {row.upper for row in content.classes}
     return tuple(sorted(bound for bound in bounds if bound is not None))
+
+
+def _crop_levels(crop: CropText | None, texts: Texts) -> str | None:
+    if crop is None:
+        return None
+    formats = Formats(texts)
+    levels = texts(
+        "crop_level",
+        name=crop.name,
+        healthy=formats.number(crop.healthy, bound_decimals(crop.healthy)),
+        stressed=formats.number(crop.stressed, bound_decimals(crop.stressed)),
+    )
+    return f"{levels}. {crop.description}" if crop.description else levels
 
 
 def _moment(value: datetime | str | None, formats: Formats) -> str | None:

@@ -99,6 +99,8 @@ def _picture(slot: PictureSlot, box: tuple[float, float], texts: Texts) -> Flowa
     size = picture_size(slot.source)
     if picture is None or size is None:
         return _empty_picture(texts("picture_unreadable"), box)
+    if picture.empty:
+        return _empty_picture(texts("picture_empty"), box)
     scale = min(box[0] / size[0], box[1] / size[1])
     # A picture of 30000 x 1 pixels would vanish at its own proportions: it is drawn thick enough to be seen.
     shown = (max(size[0] * scale, _THINNEST), max(size[1] * scale, _THINNEST))

@@ -14,18 +14,18 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, P
 from orthoray.reporting import theme
 from orthoray.reporting.fonts import BOLD, REGULAR, markup, paragraphs, register_fonts, shortened, showable
 from orthoray.reporting.texts import Texts
-from orthoray.reporting.theme import CONTENT_HEIGHT, CONTENT_WIDTH, hex_color, style
+from orthoray.reporting.theme import CONTENT_HEIGHT, CONTENT_WIDTH, PALETTE, Palette, hex_color, style
 
 
 class Callout(Paragraph):  # type: ignore[misc]  # reportlab ships no types
-    """A paragraph on a tint with a bar at its left; it goes on over as many pages as it needs."""
+    """A paragraph on a tint with a bar of its style's `barColor` at its left, over as many pages as it needs."""
 
     def draw(self) -> None:
         """Draw the text, then the bar over the left edge of the tint."""
         super().draw()
         padding = self.style.borderPadding
         self.canv.saveState()
-        self.canv.setFillColor(hex_color(theme.PRIMARY))
+        self.canv.setFillColor(self.style.barColor)
         left = self.style.leftIndent - padding
         self.canv.rect(left, -padding, 2.4, self.height + 2 * padding, stroke=0, fill=1)
         self.canv.restoreState()
@@ -34,8 +34,8 @@ class Callout(Paragraph):  # type: ignore[misc]  # reportlab ships no types
 class Section(Paragraph):  # type: ignore[misc]  # reportlab ships no types
     """A heading that also stands in the document's outline."""
 
-    def __init__(self, text: str, key: str) -> None:
-        super().__init__(markup(text), style("heading"))
+    def __init__(self, text: str, key: str, palette: Palette = PALETTE) -> None:
+        super().__init__(markup(text), style("heading", palette))
         self._outline = (showable(text), key)
 
     def draw(self) -> None:
@@ -46,19 +46,20 @@ class Section(Paragraph):  # type: ignore[misc]  # reportlab ships no types
         self.canv.addOutlineEntry(text, key, 0)
 
 
-def callout(title: str, text: str, *, limit: int) -> list[Flowable]:
+def callout(title: str, text: str, *, limit: int, palette: Palette = PALETTE) -> list[Flowable]:
     """`text` (up to `limit` characters) highlighted under a small title."""
     padding = 9
-    base = style("conclusion").clone(
+    base = style("conclusion", palette).clone(
         "callout",
         backColor=hex_color(theme.TINT),
+        barColor=hex_color(palette.primary),
         borderPadding=padding,
         leftIndent=padding,
         rightIndent=padding,
         spaceBefore=padding,
         spaceAfter=padding,
     )
-    head = f'<font name="{BOLD}" size="9" color="{theme.PRIMARY}">{markup(title)}</font>'
+    head = f'<font name="{BOLD}" size="9" color="{palette.primary}">{markup(title)}</font>'
     lines = "<br/>".join([head, *paragraphs(text, limit)])
     return [Callout(lines, base)]
 
@@ -71,6 +72,7 @@ def build_pdf(
     subject: str,
     footer: str,
     created_at: datetime | None,
+    palette: Palette = PALETTE,
 ) -> bytes:
     """The PDF of `story` on A4 with a footer and "n / N" on every page; equal input gives equal bytes."""
     register_fonts()
@@ -123,7 +125,7 @@ def build_pdf(
         def save(self) -> None:
             for number, page in enumerate(self._held, start=1):
                 self.__dict__.update(page)
-                _draw_furniture(self, footer, texts("page", page=number, pages=len(self._held)))
+                _draw_furniture(self, footer, texts("page", page=number, pages=len(self._held)), palette)
                 super().showPage()
             super().save()
 
@@ -131,10 +133,10 @@ def build_pdf(
     return stream.getvalue()
 
 
-def _draw_furniture(canvas: Canvas, footer: str, page: str) -> None:
+def _draw_furniture(canvas: Canvas, footer: str, page: str, palette: Palette) -> None:
     width, height = theme.PAGE
     canvas.saveState()
-    canvas.setFillColor(hex_color(theme.PRIMARY))
+    canvas.setFillColor(hex_color(palette.primary))
     canvas.rect(0, height - 2.2 * mm, width, 2.2 * mm, stroke=0, fill=1)
     canvas.setStrokeColor(hex_color(theme.LINE))
     canvas.setLineWidth(0.5)

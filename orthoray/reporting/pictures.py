@@ -25,11 +25,12 @@ _WITHOUT_AVERAGE: Final = ("1", "P", "PA", "I", "F")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded JPEG or PNG of `width` x `height` pixels, ready to be embedded."""
+    """An encoded JPEG or PNG of `width` x `height` pixels, ready to be embedded; `empty`: nothing of it is opaque."""
 
     data: bytes
     width: int
     height: int
+    empty: bool = False
 
 
 def picture_size(source: bytes | Path) -> tuple[int, int] | None:
@@ -100,6 +101,7 @@ def _encoded(image: Image.Image, *, photo: bool) -> Picture:
     stream = BytesIO()
     # A fresh image leaves EXIF (positions, serial numbers) and colour profiles of the upload behind.
     bare = Image.frombytes(image.mode, image.size, image.tobytes())
+    empty = bare.mode == "RGBA" and bare.getchannel("A").getextrema()[1] == 0
     if photo and bare.mode == "RGBA":
         paper = Image.new("RGB", bare.size, "white")
         paper.paste(bare, mask=bare.getchannel("A"))
@@ -108,4 +110,4 @@ def _encoded(image: Image.Image, *, photo: bool) -> Picture:
         bare.save(stream, "PNG")
     else:
         bare.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=2 if photo else 0, optimize=True)
-    return Picture(stream.getvalue(), image.width, image.height)
+    return Picture(stream.getvalue(), image.width, image.height, empty)

@@ -16,7 +16,7 @@ from orthoray.reporting.gallery import PictureSlot, picture_pair
 from orthoray.reporting.layout import build_pdf
 from orthoray.reporting.records import number
 from orthoray.reporting.texts import DEFAULT_LANGUAGE, texts_for
-from orthoray.reporting.theme import GAP, style
+from orthoray.reporting.theme import GAP, PALETTE, Palette, style
 
 
 def simple_report_pdf(
@@ -28,6 +28,7 @@ def simple_report_pdf(
     created_at: datetime,
     *,
     language: str | None = DEFAULT_LANGUAGE,
+    palette: Palette = PALETTE,
 ) -> bytes:
     """The report as an A4 PDF with embedded fonts; a long `text` flows on to further pages.
 
@@ -43,7 +44,7 @@ def simple_report_pdf(
     known = latitude is not None and longitude is not None
     position = formats.position(latitude, longitude) if known else texts("no_gps")
     story: list[Flowable] = [
-        Paragraph(markup(title, 200), style("title")),
+        Paragraph(markup(title, 200), style("title", palette)),
         Spacer(1, 2 * mm),
         Paragraph(markup(f"{texts('simple_date')}: {formats.date_time(created_at)}"), style("file")),
         Spacer(1, GAP),
@@ -54,9 +55,9 @@ def simple_report_pdf(
             texts=texts,
         ),
         Spacer(1, GAP),
-        *(Paragraph(line, style("body")) for line in paragraphs(text)),
+        *(Paragraph(line, style("body", palette)) for line in paragraphs(text)),
         Spacer(1, 3 * mm),
-        Paragraph(markup(f"{texts('position')}: {position}"), style("body")),
+        Paragraph(markup(f"{texts('position')}: {position}"), style("body", palette)),
     ]
     return build_pdf(
         story,
@@ -65,4 +66,5 @@ def simple_report_pdf(
         subject=texts("report_subject", index=index_type),
         footer=f"OrthoRay · {index_type}",
         created_at=created_at,
+        palette=palette,
     )

@@ -14,7 +14,7 @@ from orthoray.reporting import theme
 from orthoray.reporting.fonts import BOLD, REGULAR, fitting_size, markup, showable, text_width
 from orthoray.reporting.formats import DASH, Formats, area_decimals, bound_decimals, in_hectares
 from orthoray.reporting.texts import Texts
-from orthoray.reporting.theme import CONTENT_WIDTH, hex_color, style
+from orthoray.reporting.theme import CONTENT_WIDTH, PALETTE, Palette, hex_color, style
 from orthoray.reporting.verdict import ClassRow
 
 _VALUE_LIMIT: Final = 400
@@ -30,7 +30,7 @@ class Fact:
     wide: bool = False
 
 
-def facts_table(facts: Sequence[Fact]) -> Table:
+def facts_table(facts: Sequence[Fact], palette: Palette = PALETTE) -> Table:
     """Facts in two columns, wide ones across both; rows may be parted by a page's end."""
     label_width, half = 33 * mm, CONTENT_WIDTH / 2
     rows: list[list[Any]] = []
@@ -45,7 +45,7 @@ def facts_table(facts: Sequence[Fact]) -> Table:
         value = showable(fact.value, _VALUE_LIMIT)
         cells = [
             Paragraph(markup(fact.label, _LABEL_LIMIT), style("label")),
-            Paragraph(markup(value), style("value")),
+            Paragraph(markup(value), style("value", palette)),
         ]
         if fact.wide or text_width(value, REGULAR, style("value").fontSize) > half - label_width - 12:
             flush()
@@ -82,7 +82,7 @@ def plain_cells() -> list[tuple[Any, ...]]:
     ]
 
 
-def figure_strip(figures: Sequence[tuple[str, str]]) -> Table:
+def figure_strip(figures: Sequence[tuple[str, str]], palette: Palette = PALETTE) -> Table:
     """Tiles of (value, label): the numbers to see first."""
     gap = 3 * mm
     width = (CONTENT_WIDTH - gap * (len(figures) - 1)) / len(figures)
@@ -98,13 +98,13 @@ def figure_strip(figures: Sequence[tuple[str, str]]) -> Table:
         column = len(widths)
         size = fitting_size(showable(value), BOLD, 18, width - 18)
         number = style("figure_label").clone(
-            "figure", fontName=BOLD, fontSize=size, leading=23, textColor=hex_color(theme.DARK)
+            "figure", fontName=BOLD, fontSize=size, leading=23, textColor=hex_color(palette.dark)
         )
         values.append(Paragraph(markup(value, 60), number))
         labels.append(Paragraph(markup(label, 80), style("figure_label")))
         widths.append(width)
         commands.append(("BACKGROUND", (column, 0), (column, -1), hex_color(theme.TINT)))
-        commands.append(("LINEABOVE", (column, 0), (column, 0), 1.6, hex_color(theme.ACCENT)))
+        commands.append(("LINEABOVE", (column, 0), (column, 0), 1.6, hex_color(palette.accent)))
     table = Table([values, labels], colWidths=widths)
     table.setStyle(
         TableStyle(
@@ -122,7 +122,9 @@ def figure_strip(figures: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def class_table(rows: Sequence[ClassRow], texts: Texts, formats: Formats) -> Table:
+def class_table(
+    rows: Sequence[ClassRow], texts: Texts, formats: Formats, palette: Palette = PALETTE
+) -> Table:
     """Colour, label, range, pixels, share and area of each class, and their total.
 
     A column of which nothing is known is left out. Areas are in hectares, or in square metres on small plots.
@@ -161,15 +163,15 @@ def class_table(rows: Sequence[ClassRow], texts: Texts, formats: Formats) -> Tab
     body = [
         [
             _chip(row.color),
-            _cell(row.label or DASH, "cell"),
-            *(_cell(column[2][i], "cell_right") for column in columns),
+            _cell(row.label or DASH, "cell", palette),
+            *(_cell(column[2][i], "cell_right", palette) for column in columns),
         ]
         for i, row in enumerate(rows)
     ]
     foot = [
         "",
-        _cell(texts("total"), "cell_bold"),
-        *(_cell(column[3], "cell_right_bold") for column in columns),
+        _cell(texts("total"), "cell_bold", palette),
+        *(_cell(column[3], "cell_right_bold", palette) for column in columns),
     ]
     table = Table([head, *body, foot], colWidths=widths, repeatRows=1)
     table.setStyle(
@@ -178,19 +180,19 @@ def class_table(rows: Sequence[ClassRow], texts: Texts, formats: Formats) -> Tab
                 *plain_cells(),
                 ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
                 ("LEFTPADDING", (0, 0), (1, -1), 2),
-                ("LINEBELOW", (0, 0), (-1, 0), 0.8, hex_color(theme.PRIMARY)),
+                ("LINEBELOW", (0, 0), (-1, 0), 0.8, hex_color(palette.primary)),
                 ("LINEBELOW", (0, 1), (-1, -2), 0.4, hex_color(theme.LINE)),
-                ("LINEABOVE", (0, -1), (-1, -1), 0.8, hex_color(theme.PRIMARY)),
+                ("LINEABOVE", (0, -1), (-1, -1), 0.8, hex_color(palette.primary)),
             ]
         )
     )
     return table
 
 
-def figure_table(figures: Sequence[tuple[str, str]], width: float) -> Table:
+def figure_table(figures: Sequence[tuple[str, str]], width: float, palette: Palette = PALETTE) -> Table:
     """(label, value) one below the other, `width` points wide."""
     table = Table(
-        [[_cell(label, "label"), _cell(value, "cell_right")] for label, value in figures],
+        [[_cell(label, "label"), _cell(value, "cell_right", palette)] for label, value in figures],
         colWidths=[width * 0.65, width * 0.35],
         hAlign="LEFT",
     )
@@ -208,8 +210,8 @@ def figure_table(figures: Sequence[tuple[str, str]], width: float) -> Table:
     return table
 
 
-def _cell(text: str, name: str) -> Paragraph:
-    return Paragraph(markup(text, _LABEL_LIMIT), style(name))
+def _cell(text: str, name: str, palette: Palette = PALETTE) -> Paragraph:
+    return Paragraph(markup(text, _LABEL_LIMIT), style(name, palette))
 
 
 def _chip(shade: str | None) -> Drawing:

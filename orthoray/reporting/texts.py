@@ -55,6 +55,11 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Изображение не удалось показать",
             "Imaginea nu poate fi afișată",
         ),
+        "picture_empty": (
+            "Nothing to show: the image has no pixel with data",
+            "Показывать нечего: на снимке нет пикселей с данными",
+            "Nimic de arătat: imaginea nu are niciun pixel cu date",
+        ),
         # classes
         "classes": ("Condition of the field", "Состояние поля", "Starea câmpului"),
         "class": ("Class", "Класс", "Clasa"),
@@ -87,6 +92,12 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "purpose": ("What it is good for", "Для чего применяется", "La ce folosește"),
         "thresholds": ("Class thresholds", "Пороги классов", "Pragurile claselor"),
         "threshold_source": ("Source of thresholds", "Источник порогов", "Sursa pragurilor"),
+        "crop_levels": ("Reference levels", "Справочные уровни", "Niveluri de referință"),
+        "crop_level": (
+            "{name}: healthy above {healthy}, stressed at {stressed} and below",
+            "{name}: здоровые растения выше {healthy}, стресс при {stressed} и ниже",
+            "{name}: sănătos peste {healthy}, stres la {stressed} și mai jos",
+        ),
         "edge_rule": (
             "a value equal to a threshold belongs to the class below it",
             "значение, равное порогу, относится к нижнему классу",
@@ -115,6 +126,11 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "band_map": ("Bands used", "Каналы", "Benzi folosite"),
         "scale": ("Scale", "Множитель", "Factor de scară"),
         "offset": ("Offset", "Смещение", "Decalaj"),
+        "not_applied": (
+            "{value} (as the file says; not applied)",
+            "{value} (указано в файле, в расчёте не применялось)",
+            "{value} (indicat în fișier; neaplicat)",
+        ),
         "image_sha256": ("Image digest", "Контрольная сумма", "Suma de control"),
         "run_id": ("Analysis run", "Анализ №", "Analiza nr."),
         "completed_at": ("Analysis completed", "Анализ завершён", "Analiză finalizată"),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from orthoray.errors import Impossible
 from orthoray.spectral.indices import CATALOGUE
-from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS, check_language, percentage
+from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS, check_language, decimal, percentage
 
 __all__ = [
     "CLASS_NAMES",
@@ -31,6 +31,7 @@ __all__ = [
     "class_table",
     "conclusion",
     "stats_by_label",
+    "threshold_source",
     "thresholds_for",
 ]
 
@@ -81,19 +82,16 @@ LEGACY_INDICES = tuple(index.name for index in CATALOGUE if index.legacy)
 """The indices of visible bands that keep the earlier program's cuts and sentences, in its order."""
 
 LEGACY_CUTS: Cuts = (0.1, 0.0, -0.1)
-_LEGACY_SOURCE = "Fixed cuts of the earlier program for RGB photos; not calibrated for a crop or a camera."
+_LEGACY_ID = "legacy/1"
+_CUSTOM_ID = "custom"
 _INVERTED = frozenset({"CIVE"})
-_RULE_OF_THUMB = (
-    "Rule of thumb for reflectance ({basis}); not calibrated for a crop, a growth stage or a sensor. "
-    "Send your own thresholds where you have them."
-)
-_DEFAULTS: Mapping[str, tuple[Cuts, str]] = MappingProxyType(
+_DEFAULTS: Mapping[str, Cuts] = MappingProxyType(
     {
-        "NDVI": ((0.6, 0.4, 0.2), "USGS: 0.6 and more dense, 0.2 to 0.5 sparse or senescing vegetation"),
-        "GNDVI": ((0.55, 0.4, 0.25), "as for NDVI, over the narrower range that green gives"),
-        "NDRE": ((0.35, 0.25, 0.15), "red edge saturates later, so a dense canopy lies lower than in NDVI"),
-        "SAVI": ((0.45, 0.3, 0.15), "the cuts of NDVI lowered by the soil term, L = 0.5"),
-        "EVI": ((0.45, 0.3, 0.15), "a dense canopy lies at 0.4 to 0.8, lower than in NDVI"),
+        "NDVI": (0.6, 0.4, 0.2),
+        "GNDVI": (0.55, 0.4, 0.25),
+        "NDRE": (0.35, 0.25, 0.15),
+        "SAVI": (0.45, 0.3, 0.15),
+        "EVI": (0.45, 0.3, 0.15),
     }
 )
 
@@ -146,13 +144,7 @@ def thresholds_for(
     """
     chosen = _crop(crop) if crop is not None else None
     if custom is not None:
-        return ThresholdSet(
-            "custom",
-            index_name,
-            _custom_cuts(custom),
-            chosen.name if chosen else None,
-            "Given with the request.",
-        )
+        return _sourced(_CUSTOM_ID, index_name, _custom_cuts(custom), chosen.name if chosen else None)
     if chosen is not None:
         if index_name != "NDVI":
             raise Impossible(
@@ -160,22 +152,50 @@ def thresholds_for(
                 "leave the crop out, choose NDVI, or send your own thresholds."
             )
         cuts = (chosen.healthy, chosen.stressed, chosen.stressed / 2)
-        source = (
-            f"NDVI of {chosen.name} as in the earlier program: healthy above {chosen.healthy:g}, "
-            f"stressed at {chosen.stressed:g} and below; critical is set at half of stressed. "
-            "Not calibrated for a growth stage or a sensor."
-        )
-        return ThresholdSet(f"{index_name}/{chosen.name}/1", index_name, cuts, chosen.name, source)
+        return _sourced(f"{index_name}/{chosen.name}/1", index_name, cuts, chosen.name)
     if index_name in LEGACY_INDICES:
-        note = " In this index LOW is vegetation." if index_name in _INVERTED else ""
-        return ThresholdSet("legacy/1", index_name, LEGACY_CUTS, None, _LEGACY_SOURCE + note)
+        return _sourced(_LEGACY_ID, index_name, LEGACY_CUTS)
     if index_name in _DEFAULTS:
-        cuts, basis = _DEFAULTS[index_name]
-        return ThresholdSet(f"{index_name}/1", index_name, cuts, None, _RULE_OF_THUMB.format(basis=basis))
+        return _sourced(f"{index_name}/1", index_name, _DEFAULTS[index_name])
     raise Impossible(
         f"There are no default thresholds for {index_name}: send three of your own, such as [0.6, 0.4, 0.2].",
         index=index_name,
     )
+
+
+def _sourced(id: str, index_name: str, cuts: Cuts, crop: str | None = None) -> ThresholdSet:
+    source = threshold_source(id, index_name, cuts, crop, "en")
+    assert source is not None
+    return ThresholdSet(id, index_name, cuts, crop, source)
+
+
+def threshold_source(
+    id: str, index_name: str, cuts: Sequence[float], crop: str | None, language: str
+) -> str | None:
+    """Where the cuts of a threshold set come from and how far to trust them, in the language.
+
+    Args:
+        id: `ThresholdSet.id`; with `index_name`, `cuts` and `crop` as in the set, also when read from a record.
+        index_name: catalogue name.
+        cuts: three descending cuts.
+        crop: the crop's English name.
+        language: code of the text.
+
+    Returns:
+        None for a set that `thresholds_for` does not make.
+    """
+    code = check_language(language)
+    texts = TEXTS[code].sources
+    if id == _CUSTOM_ID:
+        return texts.custom
+    if id == _LEGACY_ID:
+        return f"{texts.legacy} {texts.legacy_inverted}" if index_name in _INVERTED else texts.legacy
+    if crop is not None and crop in texts.crops and id == f"{index_name}/{crop}/1" and len(cuts) == 3:
+        healthy, stressed = (decimal(f"{cut:g}", code) for cut in cuts[:2])
+        return texts.crop.format(crop=texts.crops[crop], healthy=healthy, stressed=stressed)
+    if index_name in texts.bases and id == f"{index_name}/1":
+        return texts.rule_of_thumb.format(basis=texts.bases[index_name])
+    return None
 
 
 def class_counts(values: NDArray[Any], cuts: Cuts) -> tuple[int, int, int, int]:

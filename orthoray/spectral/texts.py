@@ -13,6 +13,19 @@ LANGUAGES: tuple[Language, ...] = ("ru", "ro", "en")
 
 
 @dataclass(frozen=True)
+class ThresholdTexts:
+    """Where the cuts of classes come from; `bases` is keyed by index, `crops` by the crop's English name."""
+
+    custom: str
+    crop: str
+    crops: Mapping[str, str]
+    legacy: str
+    legacy_inverted: str
+    rule_of_thumb: str
+    bases: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Texts:
     """One language. Mappings are keyed by class name; `{share}` is a formatted percentage."""
 
@@ -26,6 +39,7 @@ class Texts:
     visible_only: str
     uncalibrated: str
     inverted: str
+    sources: ThresholdTexts
 
 
 TEXTS: Mapping[Language, Texts] = {
@@ -61,6 +75,31 @@ TEXTS: Mapping[Language, Texts] = {
             "сравнивайте участки этого снимка, а не разные даты или камеры."
         ),
         inverted="Чем ниже этот индекс, тем больше растений, поэтому такие классы не говорят об их здоровье.",
+        sources=ThresholdTexts(
+            custom="Заданы в запросе.",
+            crop=(
+                "NDVI, культура: {crop}, как в прежней программе: здоровые растения выше {healthy}, стресс при "
+                "{stressed} и ниже; критическое состояние с половины порога стресса. "
+                "Не откалиброваны для фазы роста и датчика."
+            ),
+            crops={"corn": "кукуруза", "wheat": "пшеница", "barley": "ячмень"},
+            legacy=(
+                "Постоянные пороги прежней программы для фотографий RGB; "
+                "не откалиброваны для культуры и камеры."
+            ),
+            legacy_inverted="У этого индекса НИЗКИЕ значения — это растения.",
+            rule_of_thumb=(
+                "Ориентировочные пороги для отражательной способности ({basis}); не откалиброваны для культуры, "
+                "фазы роста и датчика. Если у вас есть свои пороги, задайте их."
+            ),
+            bases={
+                "NDVI": "USGS: от 0,6 — густая, от 0,2 до 0,5 — редкая или увядающая растительность",
+                "GNDVI": "как для NDVI, но в более узком диапазоне, который даёт зелёный канал",
+                "NDRE": "крайний красный канал насыщается позже, поэтому густой покров лежит ниже, чем в NDVI",
+                "SAVI": "пороги NDVI, сниженные поправкой на почву, L = 0,5",
+                "EVI": "густой покров лежит между 0,4 и 0,8, ниже, чем в NDVI",
+            },
+        ),
     ),
     "ro": Texts(
         decimal_mark=",",
@@ -99,6 +138,31 @@ TEXTS: Mapping[Language, Texts] = {
         ),
         inverted="Cu cât acest indice este mai mic, cu atât sunt mai multe plante, "
         "deci aceste clase nu descriu sănătatea lor.",
+        sources=ThresholdTexts(
+            custom="Date în cerere.",
+            crop=(
+                "NDVI, cultura: {crop}, ca în programul anterior: sănătos peste {healthy}, stres la {stressed} "
+                "și mai jos; critic de la jumătatea pragului de stres. "
+                "Necalibrate pentru o fază de creștere sau un senzor."
+            ),
+            crops={"corn": "porumb", "wheat": "grâu", "barley": "orz"},
+            legacy=(
+                "Praguri fixe ale programului anterior pentru fotografii RGB; "
+                "necalibrate pentru o cultură sau o cameră."
+            ),
+            legacy_inverted="La acest indice valorile MICI înseamnă vegetație.",
+            rule_of_thumb=(
+                "Praguri orientative pentru reflectanță ({basis}); necalibrate pentru o cultură, o fază de "
+                "creștere sau un senzor. Dacă aveți praguri proprii, trimiteți-le."
+            ),
+            bases={
+                "NDVI": "USGS: de la 0,6 vegetație densă, între 0,2 și 0,5 rară sau în curs de uscare",
+                "GNDVI": "ca la NDVI, pe intervalul mai îngust pe care îl dă verdele",
+                "NDRE": "marginea roșie se saturează mai târziu, deci un covor dens se află mai jos decât în NDVI",
+                "SAVI": "pragurile NDVI scăzute cu termenul solului, L = 0,5",
+                "EVI": "un covor dens se află între 0,4 și 0,8, mai jos decât în NDVI",
+            },
+        ),
     ),
     "en": Texts(
         decimal_mark=".",
@@ -131,6 +195,28 @@ TEXTS: Mapping[Language, Texts] = {
             "compare places in this image, not dates or cameras."
         ),
         inverted="The lower this index, the more vegetation, so these classes do not describe its health.",
+        sources=ThresholdTexts(
+            custom="Given with the request.",
+            crop=(
+                "NDVI of {crop} as in the earlier program: healthy above {healthy}, stressed at {stressed} "
+                "and below; critical is set at half of stressed. "
+                "Not calibrated for a growth stage or a sensor."
+            ),
+            crops={"corn": "corn", "wheat": "wheat", "barley": "barley"},
+            legacy="Fixed cuts of the earlier program for RGB photos; not calibrated for a crop or a camera.",
+            legacy_inverted="In this index LOW is vegetation.",
+            rule_of_thumb=(
+                "Rule of thumb for reflectance ({basis}); not calibrated for a crop, a growth stage or a "
+                "sensor. Send your own thresholds where you have them."
+            ),
+            bases={
+                "NDVI": "USGS: 0.6 and more dense, 0.2 to 0.5 sparse or senescing vegetation",
+                "GNDVI": "as for NDVI, over the narrower range that green gives",
+                "NDRE": "red edge saturates later, so a dense canopy lies lower than in NDVI",
+                "SAVI": "the cuts of NDVI lowered by the soil term, L = 0.5",
+                "EVI": "a dense canopy lies at 0.4 to 0.8, lower than in NDVI",
+            },
+        ),
     ),
 }
 

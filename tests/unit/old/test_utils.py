@@ -60,7 +60,8 @@ def test_no_position_is_none(tmp_path, position):
 
 
 def test_a_position_that_divides_by_zero_is_none(tmp_path):
-    position = {GPS.GPSLatitude: dms(47, 0, (0, 0)), GPS.GPSLongitude: dms(28, 0, (0, 0))}
+    nowhere = (IFDRational(0, 0), IFDRational(0, 1), IFDRational(0, 1))
+    position = {GPS.GPSLatitude: nowhere, GPS.GPSLongitude: nowhere}
     assert get_gps_from_image(write_photo(tmp_path / "photo.jpg", position)) is None
 
 
@@ -107,6 +108,24 @@ def test_a_picture_that_cannot_be_read_leaves_the_report_whole(tmp_path, picture
     assert len(reader.pages[0].images) == 0
     assert "Текст" in pdf_text(tmp_path / "r.pdf")
     assert "NDVI_emp" in pdf_text(tmp_path / "r.pdf")
+
+
+@pytest.mark.parametrize("gps", [None, "47.0, 28.8", (47.0, 28.8), 5, {}, {"latitude": "north"}])
+@pytest.mark.parametrize("words", [None, "", 12.5])
+def test_without_a_text_or_a_position_the_report_is_whole(tmp_path, gps, words):
+    generate_pdf_report(str(tmp_path / "r.pdf"), None, None, words, gps)
+    text = pdf_text(tmp_path / "r.pdf")
+    assert "нет данных GPS" in text
+    assert ("12.5" in text) is (words == 12.5)
+    assert "None" not in text
+
+
+def test_the_report_has_the_colours_of_the_styles(tmp_path, monkeypatch):
+    monkeypatch.setattr(OLD.utils.styles, "PRIMARY_COLOR", "#FF0000")
+    monkeypatch.delattr(OLD.utils.styles, "TEXT_COLOR")
+    generate_pdf_report(str(tmp_path / "r.pdf"), None, None, "Текст", None)
+    page = pypdf.PdfReader(tmp_path / "r.pdf").pages[0]
+    assert b"1 0 0 rg" in page.get_contents().get_data()
 
 
 def test_the_report_replaces_the_old_file_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,7 +19,7 @@ import rasterio
 from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 
-from orthoray.contracts import AnalysisRun, Imagery, Outcome, Report
+from orthoray.contracts import AnalysisRun, Imagery, Language, Outcome, Report
 from orthoray.errors import NotFound, TruncatedImage
 from orthoray.keys import heatmap_key, imagery_key, index_key, report_id, report_key, thumbnail_key
 from orthoray.ports import ReportOrder, RunOrder, Upload
@@ -163,23 +165,70 @@ def test_a_report_is_a_pdf_with_or_without_its_pictures(
     config: StorageConfig, tmp_path: Path, pictures: bool
 ) -> None:
     order = order_of(config, write_bands(tmp_path / "field.tif", fields(), RGBN, **UTM))
-    outcome = outcome_of(config, order)
+    report = report_of(order, outcome_of(config, order), "en")
+    if not pictures:
+        config.open().delete("heatmaps", heatmap_key("default", order.run.id))
+        config.open().delete("imagery", thumbnail_key("default", order.imagery.id))
+    assert render_order(config, report) == report_key("default", report.report.id)
+    text, _ = rendered(config, report)
+    assert "field.tif" in text
+    assert "NDVI" in text
+
+
+def report_of(order: RunOrder, outcome: Outcome, language: Language) -> ReportOrder:
+    """A report on a finished run."""
     run = order.run.model_copy(
         update={**dict(outcome), "status": "completed", "completed_at": datetime.now(UTC)}
     )
-    if not pictures:
-        config.open().delete("heatmaps", outcome.heatmap_key)
-        config.open().delete("imagery", thumbnail_key("default", order.imagery.id))
     report = Report(
-        id=report_id(run.id, "en"),
+        id=report_id(run.id, language),
         analysis_run_id=run.id,
         status="processing",
-        language="en",
+        language=language,
         created_at=datetime.now(UTC),
     )
-    key = render_order(config, ReportOrder(report=report, run=run, imagery=order.imagery, tenant="default"))
-    assert key == report_key("default", report.id)
-    pages = pypdf.PdfReader(io.BytesIO(config.open().get_bytes("reports", key))).pages
-    text = "\n".join(page.extract_text() for page in pages)
-    assert "field.tif" in text
-    assert "NDVI" in text
+    return ReportOrder(report=report, run=run, imagery=order.imagery, tenant=order.tenant)
+
+
+def rendered(config: StorageConfig, order: ReportOrder) -> tuple[str, str]:
+    """The words of the PDF, and the drawing commands of its pages."""
+    pdf = pypdf.PdfReader(io.BytesIO(config.open().get_bytes("reports", render_order(config, order))))
+    words = " ".join(" ".join(page.extract_text() for page in pdf.pages).split())
+    return words, "".join(page.get_contents().get_data().decode("latin-1") for page in pdf.pages)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("ru", "NDVI, культура: кукуруза"), ("ro", "cultura: porumb")]
+)
+@pytest.mark.parametrize("run_language", ["ru", "ro", "en"])
+def test_a_report_tells_the_source_of_its_thresholds_in_its_language(
+    config: StorageConfig, tmp_path: Path, language: Language, words: str, run_language: Language
+) -> None:
+    source = write_bands(tmp_path / "field.tif", fields(), RGBN)
+    order = order_of(config, source, crop="corn", language=run_language)
+    text, _ = rendered(config, report_of(order, outcome_of(config, order), language))
+    assert words in text
+    assert "earlier program" not in text
+
+
+def test_a_users_own_styles_change_the_report(
+    config: StorageConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_bands(tmp_path / "field.tif", fields(), RGBN)
+    order = order_of(config, source, crop="corn")
+    report = report_of(order, outcome_of(config, order), "ru")
+    before, drawn_before = rendered(config, report)
+    styles = ModuleType("OLD.styles")
+    own = {"name": "Мой индекс", "description": "Смотрит на поле.", "formula": "N / R"}
+    vars(styles).update(
+        PRIMARY_COLOR="#FF0000",
+        SPECTRAL_INDEX_DESCRIPTIONS={"NDVI": own},
+        CROP_THRESHOLDS={"Кукуруза": {"healthy": 0.77, "stressed": 0.44, "description": "Поздний гибрид."}},
+    )
+    monkeypatch.setitem(sys.modules, "OLD.styles", styles)
+    after, drawn_after = rendered(config, report)
+    for words in (*own.values(), "0,77", "0,44", "Поздний гибрид."):
+        assert words in after
+        assert words not in before
+    assert "1 0 0 rg" in drawn_after
+    assert "1 0 0 rg" not in drawn_before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -61,6 +62,28 @@ def test_a_run_in_another_language_reads_as_if_it_had_been_made_in_it(index: str
 def test_words_of_a_users_own_classes_stay() -> None:
     run = a_run("NDVI_emp", "ru", ("good", "so so", "bad", "gone"))
     assert in_language(run, "en") is run
+
+
+@pytest.mark.parametrize("language", ["ru", "ro"])
+@pytest.mark.parametrize("crop", [None, "corn"])
+def test_the_source_of_thresholds_is_told_in_the_language_also_of_the_run(
+    language: Language, crop: str | None
+) -> None:
+    thresholds = thresholds_for("NDVI", crop)
+    facts = {"thresholds": asdict(thresholds), "dtype": "float32"}
+    run = a_run("NDVI", language).model_copy(update={"provenance": facts})
+    told = in_language(run, language).provenance
+    assert told is not None
+    assert told["thresholds"]["source"] != thresholds.source
+    assert told["dtype"] == "float32"
+    assert run.provenance == {"thresholds": asdict(thresholds), "dtype": "float32"}
+    assert in_language(in_language(run, language), "en").provenance == facts
+
+
+def test_the_source_of_thresholds_that_we_do_not_know_stays() -> None:
+    facts = {"thresholds": {"id": "mine", "cuts": None, "source": "My own."}}
+    run = a_run("NDVI", "ru").model_copy(update={"provenance": facts})
+    assert in_language(run, "ru").provenance == facts
 
 
 def test_in_its_own_language_nothing_changes() -> None:

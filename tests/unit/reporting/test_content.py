@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from orthoray.errors import BadInput
-from orthoray.reporting.content import ImageFacts, ReportContent, content_from_records
+from orthoray.reporting.content import CropText, ImageFacts, IndexText, ReportContent, content_from_records
 
 RUN: dict[str, Any] = {
     "id": "run-1",
@@ -87,6 +88,41 @@ def test_whole_records_are_read() -> None:
     assert content.image.crs == "WGS 84 / UTM zone 35N, EPSG:32635"
     assert content.image.captured_at == datetime(2026, 5, 1, 7, tzinfo=UTC)
     assert content.conclusion == "Всё хорошо."
+
+
+STORED = {"scale": {"R": 0.0001, "N": 0.0001}, "offset": {"R": -0.1, "N": -0.1}}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "not applied"), ("ru", "не применялось"), ("ro", "neaplicat")]
+)
+def test_a_scale_that_was_not_applied_is_called_so(language: str, words: str) -> None:
+    told = read({"provenance": {**STORED, "scale_applied": False}}, {}, language).provenance
+    assert told["scale"].startswith("R = 0.0001, N = 0.0001 (")
+    for key in ("scale", "offset"):
+        assert words in told[key]
+
+
+def test_a_scale_that_was_applied_is_told_as_it_is() -> None:
+    told = read({"provenance": {**STORED, "scale_applied": True}}, {}).provenance
+    assert told["offset"] == "R = -0.1, N = -0.1"
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [({"R": 1.0, "N": 1}, {"R": 0.0}), (1, 0), ({}, None), ("x", [])]
+)
+def test_a_scale_that_changes_nothing_is_not_told(scale: Any, offset: Any) -> None:
+    facts = {"scale": scale, "offset": offset, "scale_applied": False}
+    assert not {"scale", "offset"} & set(read({"provenance": facts}, {}).provenance)
+
+
+def test_a_users_own_words_replace_the_usual_ones() -> None:
+    usual = read().index
+    own = read(index_text=IndexText(description="Для всего.")).index
+    assert own == replace(usual, purpose="Для всего.")
+    own = read(index_text=IndexText("Мой", "Для всего.", "N / R")).index
+    assert own == replace(usual, long_name="Мой", purpose="Для всего.", formula="N / R")
+    assert read(crop_text=CropText("Пшеница", 0.8, 0.5)).thresholds.crop == CropText("Пшеница", 0.8, 0.5)
 
 
 def test_in_the_language_of_the_run_its_own_labels_stay() -> None:

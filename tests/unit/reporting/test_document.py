@@ -19,6 +19,7 @@ from orthoray.errors import BadInput
 from orthoray.reporting import report_pdf
 from orthoray.reporting.content import (
     ClassRow,
+    CropText,
     Histogram,
     ImageFacts,
     IndexFacts,
@@ -27,6 +28,7 @@ from orthoray.reporting.content import (
     StatisticsFacts,
     ThresholdFacts,
 )
+from orthoray.reporting.theme import Palette
 
 HOSTILE = '<b>x</i> & <para> <img src="file:///etc/passwd"/> \x00\x07\u202e漢字 😀 </font>]]> {0} %s'
 
@@ -210,6 +212,36 @@ def test_a_missing_or_damaged_picture_leaves_a_note(
     original: bytes | None, heatmap: bytes | None, note: str
 ) -> None:
     assert note in text_of(report_pdf(whole(original=original, heatmap=heatmap)))
+
+
+@pytest.mark.parametrize(
+    ("language", "note"),
+    [("en", "no pixel with data"), ("ru", "нет пикселей с данными"), ("ro", "niciun pixel cu date")],
+)
+def test_a_picture_of_nothing_leaves_a_note(language: str, note: str) -> None:
+    stream = BytesIO()
+    Image.new("RGBA", (40, 30)).save(stream, "PNG")
+    pdf = report_pdf(whole(language, original=stream.getvalue(), heatmap=stream.getvalue()))
+    assert text_of(pdf).count(note) == 2
+    assert len(PdfReader(BytesIO(pdf)).pages[0].images) == 0
+
+
+def test_a_palette_colours_the_report() -> None:
+    def drawn(pdf: bytes) -> bytes:
+        contents = [page.get_contents() for page in PdfReader(BytesIO(pdf)).pages]
+        return b"".join(content.get_data() for content in contents if content is not None)
+
+    own = drawn(report_pdf(whole(palette=Palette("#FF0000", "#0000FF", "#00FFFF", "#FF00FF"))))
+    usual = drawn(report_pdf(whole()))
+    for color in (b"1 0 0 rg", b"0 0 1 rg", b"0 1 1 RG", b"1 0 1 rg"):
+        assert color in own
+        assert color not in usual
+
+
+def test_levels_of_a_crop() -> None:
+    crop = CropText("Wheat", 0.65, 0.35, "Turns yellow late.")
+    text = text_of(report_pdf(whole(thresholds=ThresholdFacts("NDVI/wheat/1", (0.1,), "a paper", crop))))
+    assert "Wheat: healthy above 0.65, stressed at 0.35 and below. Turns yellow late." in text
 
 
 @pytest.mark.parametrize("size", [(30000, 1), (1, 30000), (1, 1), (900, 300), (300, 900)])

@@ -15,6 +15,7 @@ from orthoray.spectral.classes import (
     class_table,
     conclusion,
     stats_by_label,
+    threshold_source,
     thresholds_for,
 )
 from orthoray.spectral.indices import CATALOGUE
@@ -178,9 +179,41 @@ def test_labels_follow_the_language():
 
 
 def test_romanian_has_comma_below_letters_only():
-    for value in vars(TEXTS["ro"]).values():
-        for text in value.values() if isinstance(value, dict) else [value]:
-            assert not set(text) & set("şţŞŢ")
+    assert not set(str(TEXTS["ro"])) & set("şţŞŢ")
+
+
+SETS = [
+    *(thresholds_for(index.name) for index in CATALOGUE),
+    *(thresholds_for("NDVI", crop=crop) for crop in ("corn", "wheat", "barley")),
+    thresholds_for("NDVI", custom=[3, 2, 1]),
+    thresholds_for("NDVI", crop="corn", custom=[3, 2, 1]),
+]
+
+
+@pytest.mark.parametrize("thresholds", SETS, ids=lambda thresholds: f"{thresholds.index} {thresholds.id}")
+def test_the_source_of_every_threshold_set_is_told_in_every_language(thresholds):
+    told = [
+        threshold_source(thresholds.id, thresholds.index, thresholds.cuts, thresholds.crop, language)
+        for language in LANGUAGES
+    ]
+    assert len(set(told)) == 3
+    assert told[LANGUAGES.index("en")] == thresholds.source
+    assert set(told[LANGUAGES.index("ru")].lower()) & set("абвгд")
+
+
+def test_the_source_of_crop_thresholds_names_crop_and_levels():
+    cuts = thresholds_for("NDVI", crop="corn").cuts
+    russian = threshold_source("NDVI/corn/1", "NDVI", cuts, "corn", "ru")
+    assert "кукуруза" in russian
+    assert "0,7" in russian
+    assert "0,4" in russian
+
+
+@pytest.mark.parametrize(
+    ("id", "index", "crop"), [("NDVI/2", "NDVI", None), ("NDVI/rice/1", "NDVI", "rice"), ("", "", None)]
+)
+def test_the_source_of_other_sets_is_not_known(id, index, crop):
+    assert threshold_source(id, index, (0.3, 0.2, 0.1), crop, "ru") is None
 
 
 @pytest.mark.parametrize("code", ["ru", "RU", "ru-RU", " ro ", "en_GB"])
