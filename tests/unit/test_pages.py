@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +15,7 @@ from orthoray.pages import decode_cursor, encode_cursor, split_page
 
 
 @settings(max_examples=30)
-@given(st.datetimes(timezones=st.timezones()), st.uuids())
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
 def test_a_cursor_comes_back_as_it_was(moment: datetime, row_id: UUID) -> None:
     token = encode_cursor(moment, row_id)
     assert token.isascii()
