@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +67,9 @@ class Imagery(BaseModel):
     created_at: datetime
 
 
+Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
 class AnalysisRequest(BaseModel):
     """The body of POST /analysis-runs."""
 
@@ -76,7 +79,7 @@ class AnalysisRequest(BaseModel):
     index_type: str = Field(default="NDVI_emp", min_length=1, max_length=64, pattern=PLAIN_TEXT)
     auto_report: bool = False
     crop: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
-    thresholds: list[float] | None = Field(
+    thresholds: list[Threshold] | None = Field(
         default=None,
         min_length=3,
         max_length=3,
