@@ -47,7 +47,8 @@ def exposes(port: type) -> Callable[[Deployed], Deployed]:
 
     def decorate(deployed: Deployed) -> Deployed:
         for name in methods_of(port):
-            if name not in vars(deployed):
+            # Not hasattr: that would find the metaclass's methods too, such as ABCMeta.register.
+            if not any(name in vars(base) for base in deployed.__mro__):
                 setattr(deployed, name, _answering(name))
         return deployed
 

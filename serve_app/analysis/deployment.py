@@ -1,43 +1,32 @@
-"""analysis-service as a Serve deployment: opens the pool, answers the port; all else is `AnalysisService`."""
+"""analysis-service as a Serve deployment; all that it does is `AnalysisService`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-
-from orthoray.database import open_pool
-from orthoray.logs import configure_logs
+from orthoray.database import Pool
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.queue import Queue
 from orthoray.remote import exposes, remote_by_name
+from orthoray.storage.base import Storage
 from serve_app.analysis.service import AnalysisService
 from serve_app.config import ServiceConfig
-from serve_app.workers import worker_failures
+from serve_app.deployment import ServiceDeployment
 
 
 @exposes(AnalysisPort)
-class AnalysisDeployment:
+class AnalysisDeployment(ServiceDeployment):
     """See `orthoray.ports.AnalysisPort`."""
 
-    async def __init__(self, config: ServiceConfig) -> None:  # type: ignore[misc]  # Serve awaits it
-        configure_logs()
-        self._stack = AsyncExitStack()
-        pool = await self._stack.enter_async_context(open_pool(config.dsn))
-        storage = config.storage.open()
-        await asyncio.to_thread(storage.ensure_buckets, [config.storage.heatmaps])
-        self.service = AnalysisService(
+    worker = "analysis worker"
+
+    def make_service(
+        self, config: ServiceConfig, pool: Pool, queue: Queue, storage: Storage
+    ) -> AnalysisService:
+        return AnalysisService(
             pool,
-            Queue(config.dsn),
+            queue,
             storage,
             config.storage.heatmaps,
             imagery=remote_by_name("imagery-service", ImageryPort),
             report=remote_by_name("report-service", ReportPort),
             default_language=config.default_language,
         )
-
-    async def check(self) -> Mapping[str, str]:
-        return {**await self.service.check(), **await worker_failures("analysis worker")}
-
-    async def __del__(self) -> None:
-        await self._stack.aclose()

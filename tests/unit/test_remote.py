@@ -14,6 +14,9 @@ from ray.serve.exceptions import BackPressureError
 from orthoray.errors import MissingBands, NotFound, Unavailable
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.remote import Refusal, exposes, methods_of, remote
+from serve_app.analysis.deployment import AnalysisDeployment
+from serve_app.imagery.deployment import ImageryDeployment
+from serve_app.report.deployment import ReportDeployment
 
 
 class Greeting(Protocol):
@@ -131,3 +134,13 @@ def test_a_deployment_answers_every_method_of_its_port(port: type) -> None:
 def test_exceptions_keep_their_kind_text_and_fields_between_processes() -> None:
     error = pickle.loads(pickle.dumps(NotFound("gone", id=7)))  # noqa: S301 - our own bytes
     assert (type(error), error.detail, error.fields) == (NotFound, "gone", {"id": 7})
+
+
+@pytest.mark.parametrize(
+    ("deployed", "port"),
+    [(ImageryDeployment, ImageryPort), (AnalysisDeployment, AnalysisPort), (ReportDeployment, ReportPort)],
+)
+def test_the_services_answer_every_method_of_their_ports(deployed: type, port: type) -> None:
+    """By functions of their own: classes have methods of their metaclass too, such as `register`."""
+    for name in methods_of(port):
+        assert any(name in vars(base) for base in deployed.__mro__), name
