@@ -41,6 +41,6 @@ def test_the_next_start_works_and_leaves_nothing_of_the_last_one(open_stack: Sta
     answer = open_stack.run("down")
     assert answer.returncode == 0, answer.stderr
     # Two agents of Ray itself look for their dead cluster for a minute before they end.
-    assert set(open_stack.processes()) <= set(agents)
+    eventually(lambda: set(open_stack.processes()) <= set(agents), 10, "the end of all processes")
     assert open_stack.run("down").returncode == 0
     assert open_stack.run("status").returncode == 1
