@@ -6,57 +6,37 @@ R is red, N near infrared, RE1 the first red edge, and so on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orthoray.errors import Impossible, MissingBands
+from orthoray.spectral.labels import (
+    ALPHA,
+    CODES,
+    LONG_NAMES,
+    SKIP,
+    Names,
+    describe,
+    from_codes,
+    from_filenames,
+    name_of,
+    unique,
+)
+from orthoray.spectral.presets import Order, Sensor, find_sensor, get_sensor
+from orthoray.spectral.sensors import Recognition
 
-LONG_NAMES: dict[str, str] = {
-    "A": "coastal aerosol",
-    "B": "blue",
-    "G1": "green 1",
-    "G": "green",
-    "Y": "yellow",
-    "R": "red",
-    "RE1": "red edge 1",
-    "RE2": "red edge 2",
-    "RE3": "red edge 3",
-    "N": "near infrared",
-    "N2": "near infrared 2",
-    "WV": "water vapour",
-    "S1": "short-wave infrared 1",
-    "S2": "short-wave infrared 2",
-    "T": "thermal infrared",
-    "T1": "thermal infrared 1",
-    "T2": "thermal infrared 2",
-}
-
-SKIP = "-"
-ALPHA = "alpha"
-
-_WORDS: dict[str, str] = {
-    "aerosol": "A",
-    "coastal": "A",
-    "coastalaerosol": "A",
-    "blue": "B",
-    "green": "G",
-    "yellow": "Y",
-    "red": "R",
-    "rededge": "RE1",
-    "nir": "N",
-    "nearinfrared": "N",
-    "infrared": "N",
-    "swir1": "S1",
-    "swir2": "S2",
-    "thermal": "T",
-    "thermalinfrared": "T",
-    "lwir": "T",
-    "tir": "T",
-    ALPHA: ALPHA,
-}
-_SHORT: dict[str, str] = {name.lower(): name for name in LONG_NAMES} | {"re": "RE1"}
+__all__ = [
+    "ALPHA",
+    "LONG_NAMES",
+    "SKIP",
+    "BandMap",
+    "Banded",
+    "band_map_from_names",
+    "parse_bands",
+    "require",
+    "resolve_bands",
+]
 
 # GDAL's words for bands; "gray", "undefined" and the like say nothing about the wavelength.
 _COLOURS: dict[str, str] = {
@@ -68,15 +48,6 @@ _COLOURS: dict[str, str] = {
     "coastal": "A",
     "tir": "T",
     "lwir": "T",
-}
-
-# Two orders of the same camera are in use: its own numbering puts near infrared before red edge,
-# photogrammetry programs sort by wavelength. Nothing in a file tells them apart, hence two presets.
-SENSORS: dict[str, tuple[str, ...]] = {
-    "rgb": ("R", "G", "B"),
-    "rgbn": ("R", "G", "B", "N"),
-    "micasense-rededge": ("B", "G", "R", "N", "RE1"),
-    "micasense-rededge-by-wavelength": ("B", "G", "R", "RE1", "N"),
 }
 
 
@@ -98,13 +69,17 @@ class BandMap:
     """The names of a file's bands.
 
     `names` holds one entry per band in file order, None for a band whose meaning is not known.
-    `source` is "caller", "descriptions", "colour interpretation", "sensor preset NAME", or "none" where
-    no band has a name. `alpha` is the 1-based number of the band that masks the others, or None.
+    `source` is "caller", "sensor preset KEY", "tags", "descriptions", "file names", "colour interpretation", or
+    "none" where no band has a name. `alpha` is the 1-based number of the band that masks the others, or None.
+    `reason` is one sentence for people, `sensor` the key of the preset that the names come from or imply.
     """
 
-    names: tuple[str | None, ...]
+    names: Names
     source: str
     alpha: int | None = None
+    # words about the map, not part of what it says
+    reason: str = field(default="", compare=False)
+    sensor: str | None = None
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -125,7 +100,13 @@ class BandMap:
 
     def to_dict(self) -> dict[str, Any]:
         """The map as JSON-ready data."""
-        return {"bands": self.numbers, "source": self.source, "alpha": self.alpha}
+        return {
+            "bands": self.numbers,
+            "source": self.source,
+            "reason": self.reason,
+            "sensor": self.sensor,
+            "alpha": self.alpha,
+        }
 
 
 def parse_bands(text: str | None, count: int | None = None) -> tuple[str, ...] | None:
@@ -142,15 +123,22 @@ def parse_bands(text: str | None, count: int | None = None) -> tuple[str, ...] |
 
 
 def resolve_bands(
-    raster: Banded, *, bands: str | Sequence[str] | None = None, sensor: str | None = None
+    raster: Banded,
+    *,
+    bands: str | Sequence[str] | None = None,
+    sensor: str | None = None,
+    recognition: Recognition | None = None,
+    filenames: Sequence[str | None] | None = None,
 ) -> BandMap:
-    """Name the bands of `raster` by the first of: the caller's `bands`, the preset that the caller names
-    in `sensor`, the file's band descriptions, the file's colour interpretation.
+    """Name the bands of `raster` by the first of: the caller's `bands`, the preset that the caller names in
+    `sensor`, the tags that `recognition` was made of, the band descriptions, the file names, the colour
+    interpretation; of the last four a later one fills the bands that the earlier ones leave without a name.
 
+    `filenames` are those of an imagery's files in order. They count only where every file holds one band.
     Nothing is guessed: a band that none of these names stays without a name, so a fourth band without
-    label is never taken for near infrared. Descriptions count when they are plain words ("red",
-    "near infrared"); where some bands have them, the colour interpretation fills the others.
-    Raises `Impossible` as `parse_bands` does, and on an unknown `sensor` or one of another band count.
+    label is never taken for near infrared. See `orthoray.spectral.labels` for what is understood.
+    Raises `Impossible` as `parse_bands` does, on an unknown `sensor` or one of another band count, and where
+    files that name their bands come in another order than the preset's and leave some without a name.
     """
     alpha = next((n for n, colour in enumerate(raster.colours, start=1) if colour == ALPHA), None)
     if bands is not None:
@@ -160,18 +148,20 @@ def resolve_bands(
             else _checked([_parse_name(name) for name in bands], raster.count)
         )
         if parsed is not None:
-            return band_map_from_names(parsed, "caller", alpha)
+            return band_map_from_names(
+                parsed,
+                "caller",
+                alpha,
+                reason="The bands were named with the request.",
+                sensor=_key(sensor, recognition),
+            )
+    one_each = filenames is not None and len(filenames) == raster.count
+    found = _evidence(raster, recognition, filenames if one_each else None)
     if sensor is not None and sensor.strip():
-        return _preset(sensor, raster.count, alpha)
-    described = _unique([_described(text) for text in raster.descriptions])
-    coloured = _unique([_COLOURS.get(colour) for colour in raster.colours])
-    merged = tuple(
-        mine if mine is not None else (theirs if theirs not in described else None)
-        for mine, theirs in zip(described, coloured, strict=True)
-    )
-    if any(described):
-        return band_map_from_names(merged, "descriptions", alpha)
-    return band_map_from_names(merged, "colour interpretation" if any(coloured) else "none", alpha)
+        several = one_each and raster.count > 1
+        texts = [*raster.descriptions], [*(filenames or ())] if one_each else []
+        return _preset(get_sensor(sensor), raster.count, alpha, texts, found if several else [])
+    return _merged(found, alpha, recognition)
 
 
 def require(band_map: BandMap, needed: Sequence[str]) -> None:
@@ -207,14 +197,69 @@ def require(band_map: BandMap, needed: Sequence[str]) -> None:
     )
 
 
+@dataclass(frozen=True)
+class _Evidence:
+    """What one source says of every band."""
+
+    source: str
+    names: Names
+    reason: str
+    sensor: str | None = None
+
+
+def _evidence(
+    raster: Banded, recognition: Recognition | None, filenames: Sequence[str | None] | None
+) -> list[_Evidence]:
+    found = []
+    if recognition is not None and recognition.bands is not None and len(recognition.bands) == raster.count:
+        found.append(_Evidence("tags", recognition.bands, recognition.reason, recognition.sensor))
+    described = describe(raster.descriptions)
+    found.append(
+        _Evidence("descriptions", described.names, "The file's band descriptions say so.", described.sensor)
+    )
+    if filenames is not None:
+        told = from_filenames(filenames)
+        reason = "The name of the file says so." if len(filenames) == 1 else "The names of the files say so."
+        found.append(_Evidence("file names", told.names, reason, told.sensor))
+    coloured = unique([_COLOURS.get(colour) for colour in raster.colours])
+    found.append(_Evidence("colour interpretation", coloured, "The file marks its bands with these colours."))
+    return found
+
+
+def _merged(found: Sequence[_Evidence], alpha: int | None, recognition: Recognition | None) -> BandMap:
+    first = next(
+        (evidence for evidence in found if any(name not in {None, SKIP} for name in evidence.names)), None
+    )
+    if first is None:
+        names, source, reason = found[-1].names, "none", "Nothing in the file says what its bands are."
+    else:
+        names, source, reason = _filled(found), first.source, first.reason
+    sensor = first.sensor if first is not None else None
+    return band_map_from_names(names, source, alpha, reason=reason, sensor=sensor or _key(None, recognition))
+
+
+def _filled(found: Sequence[_Evidence]) -> Names:
+    names: list[str | None] = list(found[0].names)
+    for evidence in found[1:]:
+        taken = set(names)
+        for position, name in enumerate(evidence.names):
+            if names[position] is None and (name == SKIP or name not in taken):
+                names[position] = name
+    return tuple(names)
+
+
+def _key(sensor: str | None, recognition: Recognition | None) -> str | None:
+    preset = find_sensor(sensor) if sensor is not None else None
+    if preset is not None:
+        return preset.key
+    return recognition.sensor if recognition is not None else None
+
+
 def _parse_name(text: str) -> str:
-    word = text.strip()
-    if word in {SKIP, "_"}:
-        return SKIP
-    name = _SHORT.get(word.lower()) or _WORDS.get(_squeezed(word))
+    name = name_of(text)
     if name is None:
         raise Impossible(
-            f"Unknown band name {word[:40]!r}. Known names: {', '.join(LONG_NAMES)}; "
+            f"Unknown band name {text.strip()[:40]!r}. Known names: {', '.join(LONG_NAMES)}; "
             "write - for a band to pass over. Example: bands=R,G,B,N.",
             known_bands=list(LONG_NAMES),
         )
@@ -233,7 +278,14 @@ def _checked(names: Sequence[str], count: int | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def band_map_from_names(names: Sequence[str | None], source: str, alpha: int | None) -> BandMap:
+def band_map_from_names(
+    names: Sequence[str | None],
+    source: str,
+    alpha: int | None,
+    *,
+    reason: str = "",
+    sensor: str | None = None,
+) -> BandMap:
     """The map of a file whose bands have these names in order; `"-"` and None are a band without a name.
 
     A name given to the band `alpha` makes it data, so it masks no longer.
@@ -243,37 +295,48 @@ def band_map_from_names(names: Sequence[str | None], source: str, alpha: int | N
     plain = tuple(None if name in {SKIP, ALPHA} else name for name in names)
     if alpha is not None and plain[alpha - 1] is not None:
         alpha = None
-    return BandMap(plain, source, alpha)
+    return BandMap(plain, source, alpha, reason, sensor)
 
 
-def _preset(sensor: str, count: int, alpha: int | None) -> BandMap:
-    key = re.sub(r"[\s_]+", "-", sensor.strip().lower())
-    names: tuple[str | None, ...] | None = SENSORS.get(key)
-    if names is None:
+def _preset(
+    sensor: Sensor,
+    count: int,
+    alpha: int | None,
+    texts: tuple[Sequence[str | None], Sequence[str | None]],
+    found: Sequence[_Evidence],
+) -> BandMap:
+    """The names that the caller's `sensor` implies: by band codes in descriptions or file names, else by order.
+
+    `found` is what files of one band each say of themselves: they arrive in any order.
+    """
+    source, chosen = f"sensor preset {sensor.key}", f"The sensor {sensor.title} was named with the request"
+    for told in texts:
+        coded = from_codes(told, CODES[sensor.key]) if sensor.key in CODES and len(told) == count else None
+        if coded is not None:
+            reason = f"{chosen}, and the bands carry its codes."
+            return band_map_from_names(coded, source, alpha, reason=reason, sensor=sensor.key)
+    named = _filled(found) if found else (None,) * count
+    if None not in named:
+        reason = f"{chosen}, and the files name their bands."
+        return band_map_from_names(named, source, alpha, reason=reason, sensor=sensor.key)
+    order = _order(sensor, count, alpha)
+    if any(mine is not None and mine != theirs for mine, theirs in zip(named, order, strict=True)):
         raise Impossible(
-            f"Unknown sensor {sensor.strip()[:40]!r}. Known sensors: {', '.join(SENSORS)}. "
-            "For any other, name the bands in file order, for example bands=R,G,B,N.",
-            known_sensors=list(SENSORS),
+            f"The files are not in the band order of {sensor.title} ({', '.join(order)}): "
+            "send them in that order, or name the bands in file order, for example bands=R,G,B,N."
         )
-    if alpha == count == len(names) + 1:
-        names = (*names, None)
-    if len(names) != count:
+    reason = f"{chosen}; its bands come in this order."
+    return band_map_from_names(order, source, alpha, reason=reason, sensor=sensor.key)
+
+
+def _order(sensor: Sensor, count: int, alpha: int | None) -> Order:
+    order = sensor.order(count)
+    if order is None and alpha == count and (bare := sensor.order(count - 1)) is not None:
+        order = (*bare, SKIP)
+    if order is None:
+        counts = " or ".join(str(len(order)) for order in sensor.orders)
         raise Impossible(
-            f"The sensor {key} has {len(names)} bands, the image has {count}: "
+            f"The sensor {sensor.key} has {counts} bands, the image has {count}: "
             "name the bands in file order, for example bands=R,G,B,N."
         )
-    return band_map_from_names(names, f"sensor preset {key}", alpha)
-
-
-def _described(text: str | None) -> str | None:
-    name = _WORDS.get(_squeezed(text)) if text else None
-    return None if name == ALPHA else name
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\s_-]+", "", text).lower()
-
-
-def _unique(names: Sequence[str | None]) -> tuple[str | None, ...]:
-    """A name that two bands claim belongs to neither."""
-    return tuple(name if name is None or names.count(name) == 1 else None for name in names)
+    return order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -25,6 +25,7 @@ T = TypeVar("T")
 Fields = dict[int, Any]
 
 _XMP_TAG = 700
+_BIG_TIFF = (b"II+\0", b"MM\0+")
 # Local names collide (Camera:Yaw is the camera's, DLS:Yaw the light sensor's), so each keeps its prefix;
 # cameras bind the prefixes freely, so it is the namespace that counts. Some end it with a slash.
 _SENSOR_NAMESPACES = {
@@ -80,7 +81,7 @@ class ImageMetadata:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> ImageMetadata:
-    """Read the metadata of a JPEG, PNG or TIFF file; BMP has none.
+    """Read the metadata of a JPEG, PNG or TIFF file or of a camera's raw file; BMP and JPEG 2000 have none.
 
     Damaged metadata never raises: its fields stay empty. Raises `NotAnImage` as `detect_format` does.
     """
@@ -111,7 +112,7 @@ def _attempt(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _fields(directory: Image.Exif | Fields) -> Fields:
+def _fields(directory: MutableMapping[int, Any]) -> Fields:
     """Every field that can be decoded."""
     found = {tag: _attempt(partial(directory.__getitem__, tag)) for tag in list(directory)}
     return {tag: value for tag, value in found.items() if value is not None}
@@ -127,7 +128,15 @@ def _open_exif(file: BinaryIO, kind: Format) -> tuple[Image.Exif, bytes | None]:
         if "exif" in image.info:
             exif.load(image.info["exif"])
         return exif, _bytes(image.info.get("xmp"))
-    if kind is TIFF:
+    head = file.read(16)
+    file.seek(0)
+    if head.startswith(_BIG_TIFF):
+        # Pillow's Exif reads the shorter header alone; EXIF and GPS directories in a BigTIFF stay unread
+        directory = TiffImagePlugin.ImageFileDirectory_v2(head)
+        file.seek(directory.next)
+        directory.load(file)
+        exif.update(_fields(directory))
+    elif head.startswith(TIFF.magic):  # most raw files of cameras too
         exif.load_from_fp(file)
     return exif, _bytes(exif.get(_XMP_TAG))
 

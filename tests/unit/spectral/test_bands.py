@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orthoray.errors import Impossible, MissingBands
 from orthoray.spectral.bands import LONG_NAMES, BandMap, parse_bands, require, resolve_bands
+from orthoray.spectral.sensors import Recognition
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def test_descriptions_contradicting_colours_win() -> None:
     assert resolve_bands(image).names == ("N", "R", "B")
 
 
-@pytest.mark.parametrize("text", ["B4", "band 1", "665 nm", "R", ""])
+@pytest.mark.parametrize("text", ["B4", "band 1", "665", "R", "Red or NIR", "SR_B4", ""])
 def test_other_descriptions_name_nothing(text: str) -> None:
     assert resolve_bands(fake("gray", descriptions=(text,))).names == (None,)
 
@@ -157,6 +158,8 @@ def test_band_map_travels() -> None:
     assert json.loads(json.dumps(band_map.to_dict())) == {
         "bands": {"R": 1, "N": 3},
         "source": "caller",
+        "reason": "",
+        "sensor": None,
         "alpha": 2,
     }
 
@@ -169,3 +172,73 @@ def test_data_marked_as_alpha_gets_a_hint() -> None:
     assert caught.value.detail.endswith("bands=R,G,B,N.")
     with pytest.raises(MissingBands, match=r"bands=-,RE1\."):
         require(resolve_bands(fake("gray", "alpha")), ("RE1",))
+
+
+PLAIN = ("gray", "gray", "gray")
+SEQUOIA = Recognition("parrot-sequoia", "Parrot Sequoia", "The tags say so.", bands=("G", "R", "N"))
+
+
+def test_tags_win_over_descriptions_and_colours() -> None:
+    image = fake("red", "green", "blue", descriptions=("blue", "green", "red"))
+    band_map = resolve_bands(image, recognition=SEQUOIA)
+    assert band_map == BandMap(("G", "R", "N"), "tags", None, sensor="parrot-sequoia")
+    assert band_map.reason == "The tags say so."
+    assert resolve_bands(image, bands="N,R,G", recognition=SEQUOIA).known == ("N", "R", "G")
+    assert resolve_bands(image, sensor="rgb", recognition=SEQUOIA).known == ("R", "G", "B")
+
+
+def test_tags_of_another_band_count_name_nothing_but_tell_the_sensor() -> None:
+    band_map = resolve_bands(fake("red", "green", "blue", "undefined"), recognition=SEQUOIA)
+    assert (band_map.names, band_map.sensor) == (("R", "G", "B", None), "parrot-sequoia")
+
+
+def test_a_band_known_to_have_no_name_is_not_named_by_its_colour() -> None:
+    known = Recognition("micasense-altum-pt", "Altum-PT", "", bands=("R", "-", None))
+    assert resolve_bands(fake("red", "green", "blue"), recognition=known).names == ("R", None, "B")
+
+
+def test_file_names_count_where_each_file_is_one_band() -> None:
+    names = ("field_red.tif", "field_nir.tif", "field_reflectance_red edge.tif")
+    assert resolve_bands(fake(*PLAIN), filenames=names).names == ("R", "N", "RE1")
+    assert resolve_bands(fake(*PLAIN), filenames=names).source == "file names"
+    assert resolve_bands(fake("red", "green", "blue"), filenames=("field_nir.tif",)).names == ("R", "G", "B")
+    assert resolve_bands(fake("gray"), filenames=("field_nir.tif",)).reason == "The name of the file says so."
+    described = fake(*PLAIN, descriptions=("green", None, None))
+    assert resolve_bands(described, filenames=names).names == ("G", "N", "RE1")
+    assert resolve_bands(described, filenames=names).source == "descriptions"
+
+
+def test_nothing_told_says_so() -> None:
+    band_map = resolve_bands(fake("gray"), filenames=("IMG_0001.tif",))
+    assert (band_map.source, band_map.sensor) == ("none", None)
+    assert band_map.reason == "Nothing in the file says what its bands are."
+
+
+def test_a_sensor_named_by_words_of_its_own_is_no_preset() -> None:
+    assert resolve_bands(fake("gray"), bands="N", sensor="grandfather's Zenit").sensor is None
+    assert resolve_bands(fake("gray"), bands="N", sensor="m3m").sensor == "dji-mavic-3m"
+
+
+@pytest.mark.parametrize("codes", [("B8A", "B4", "B3"), ("B8A", "B04", "B03")])
+def test_a_satellite_is_named_by_its_codes_in_any_order(codes: tuple[str, ...]) -> None:
+    band_map = resolve_bands(fake(*PLAIN, descriptions=codes), sensor="Sentinel-2")
+    assert band_map == BandMap(("N2", "R", "G"), "sensor preset sentinel-2", None, sensor="sentinel-2")
+    with pytest.raises(Impossible, match="has 10 or 12 or 13 bands, the image has 3"):
+        resolve_bands(fake(*PLAIN), sensor="Sentinel-2")
+
+
+def test_codes_mean_what_the_named_satellite_means() -> None:
+    stack = fake("gray", "gray", descriptions=("SR_B4", "SR_B5"))
+    assert resolve_bands(stack).names == (None, None)
+    assert resolve_bands(stack, sensor="landsat-9").names == ("R", "N")
+    assert resolve_bands(stack, sensor="landsat-5").names == ("N", "S1")
+
+
+def test_files_in_another_order_than_the_preset() -> None:
+    four = fake(*["gray"] * 4)
+    told = ("a_MS_NIR.TIF", "a_MS_G.TIF", "a_MS_RE.TIF", "a_MS_R.TIF")
+    assert resolve_bands(four, sensor="dji-mavic-3m", filenames=told).names == ("N", "G", "RE1", "R")
+    silent = ("1.tif", "2.tif", "3.tif", "4.tif")
+    assert resolve_bands(four, sensor="dji-mavic-3m", filenames=silent).names == ("G", "R", "RE1", "N")
+    with pytest.raises(Impossible, match="not in the band order of DJI Mavic 3 Multispectral"):
+        resolve_bands(four, sensor="dji-mavic-3m", filenames=("nir.tif", *silent[1:]))

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -261,3 +261,32 @@ def test_an_orientation_in_xmp_alone_counts_for_nothing(tmp_path: Path) -> None:
     packet = XMP.replace('tiff:Make="Maker"', 'tiff:Make="Maker" tiff:Orientation="6"')
     Image.new("RGB", (8, 8)).save(path, xmp=packet.encode())
     assert read_metadata(path).orientation is None
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_what_is_tiff_in_structure_has_the_metadata_of_one(
+    tmp_path: Path, byteorder: Literal["<", ">"], raw: bool
+) -> None:
+    path = tmp_path / "shell.tif"
+    dng_version = [(50706, 1, 4, bytes([1, 4, 0, 0]), True)] if raw else []
+    tifffile.imwrite(
+        path, np.zeros((8, 8), np.uint16), byteorder=byteorder,
+        extratags=[(271, 2, 0, "Maker", True), (272, 2, 0, "Model", True), *dng_version],
+    )  # fmt: skip
+    assert read_metadata(path).camera == Camera("Maker", "Model")
+
+
+def test_a_big_tiff_has_its_main_tags(tmp_path: Path) -> None:
+    path = tmp_path / "big.tif"
+    packet = XMP.encode()
+    tags = [(271, 2, 0, "Maker", True), (700, 1, len(packet), packet, True)]
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint16), bigtiff=True, extratags=tags)
+    found = read_metadata(path)
+    assert (found.camera, found.sensor) == (Camera("Maker"), SENSOR)
+
+
+def test_jpeg_2000_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "plain.jp2"
+    Image.new("L", (32, 32)).save(path)
+    assert read_metadata(path) == ImageMetadata()
