@@ -51,7 +51,7 @@ class TooLarge(OrthoRayError):
 
 
 class NotAnImage(OrthoRayError):
-    """The file is not an image that OrthoRay reads (JPEG, PNG, BMP, TIFF or GeoTIFF)."""
+    """The file is not an image that OrthoRay reads (JPEG, PNG, BMP, TIFF, JPEG 2000 or camera raw)."""
 
 
 class TruncatedImage(NotAnImage):

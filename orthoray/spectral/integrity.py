@@ -13,8 +13,10 @@ from rasterio.windows import Window
 
 from orthoray.errors import TruncatedImage
 from orthoray.spectral import tiff
-from orthoray.spectral.formats import BMP, JPEG, PNG, detect_format
+from orthoray.spectral.formats import BMP, J2K, JP2, JPEG, PNG, detect_format
+from orthoray.spectral.jp2 import check_parts
 from orthoray.spectral.raster import WINDOW_PIXELS, open_raster
+from orthoray.spectral.raw import check_raw
 from orthoray.spectral.tiff import read_exactly
 
 _PIECE = 1024 * 1024
@@ -25,8 +27,10 @@ def check_complete(path: str | os.PathLike[str]) -> None:
 
     JPEG is decoded, for it has no other check; the chunks of PNG are checked against their CRCs, the pixels
     of BMP against the file's size, and so are all strips, tiles and values of tags in all directories of TIFF
-    (a sparse file's empty blocks are allowed). Bytes after the image's end are allowed. Raises `NotAnImage` as
-    `detect_format` does.
+    (a sparse file's empty blocks are allowed). Of JPEG 2000 every part of every tile has to be there (what is
+    inside them is checked when they are decoded), and of a camera's raw file the sensor's values are unpacked.
+    Bytes after the image's end are allowed. Raises `NotAnImage` as `detect_format` does, and what `inspect`
+    raises of headers that ask for too much.
     """
     location = Path(path)
     kind = detect_format(location)
@@ -34,21 +38,36 @@ def check_complete(path: str | os.PathLike[str]) -> None:
     if kind is JPEG:
         _check_jpeg(location)
         return
+    if kind.is_raw:
+        check_raw(location)
+        return
     with location.open("rb") as file:
         if kind is PNG:
             _check_png(file)
         elif kind is BMP:
             _check_bmp(file, size)
+        elif kind in {JP2, J2K}:
+            check_parts(file, size)
         else:
             _check_tiff(file, size)
 
 
 def _check_jpeg(path: Path) -> None:
     # Decoders paint what is missing grey and say so in a warning at most; `open_raster` makes it an error.
-    with open_raster(path) as dataset:
+    with open_raster(path, overview_level=_eighth(path)) as dataset:
         rows = max(1, WINDOW_PIXELS // dataset.width)
         for row in range(0, dataset.height, rows):
             dataset.read(window=Window(0, row, dataset.width, min(rows, dataset.height - row)))
+
+
+def _eighth(path: Path) -> int | None:
+    """The overview that decodes a JPEG at an eighth of its size: all of its data is read, a quarter as long.
+
+    GDAL offers it from 1024 pixels on; what Exif brings as a thumbnail stands after it, or alone in smaller files.
+    """
+    with open_raster(path) as dataset:
+        offered = max(dataset.width, dataset.height) >= 1024 and dataset.overviews(1)[:3] == [2, 4, 8]
+    return 2 if offered else None
 
 
 def _check_png(file: BinaryIO) -> None:

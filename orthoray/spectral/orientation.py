@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
+from orthoray.spectral.masks import mask_rules, read_mask_band
 from orthoray.spectral.metadata import read_metadata
 from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import PathLike, RasterInfo, inspect, open_raster, read_window, windows
@@ -27,9 +28,12 @@ _TRANSPOSED = frozenset({5, 6, 7, 8})
 def orientation_of(path: PathLike, info: RasterInfo) -> int:
     """EXIF's orientation 1..8 of the raster that `info` describes; 1 where none is told.
 
-    A georeferenced raster is 1 whatever its EXIF says: its geotransform tells where its rows go.
+    A georeferenced raster is 1 whatever its EXIF says, for its geotransform tells where its rows go; so is a
+    camera's raw file, which is developed upright.
     """
-    return UPRIGHT if info.georeferenced else read_metadata(path).orientation or UPRIGHT
+    return (
+        UPRIGHT if info.georeferenced or info.driver == "RAW" else read_metadata(path).orientation or UPRIGHT
+    )
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
@@ -49,9 +53,10 @@ def turned(array: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
 def upright_copy(source: PathLike, orientation: int, target: PathLike) -> None:
     """Write the raster at `source`, turned upright, as a plain TIFF without EXIF to `target`.
 
-    The bands keep values, dtype, description, scale, offset, nodata value and colour interpretation, so names
-    resolved for `source` hold; a colour table becomes the bands that `inspect` describes. Goes window by
-    window, so memory does not grow with the raster. Raises what `inspect` and `read_window` raise.
+    The bands keep values, dtype, description, scale, offset, nodata value (NaN needs none) and colour
+    interpretation, so names resolved for `source` hold; a colour key becomes a mask, and a colour table the
+    bands that `inspect` describes. Goes window by window, so memory does not grow with the raster. Raises what
+    `inspect` and `read_window` raise.
     """
     info = inspect(source)
     width, height = upright_size(info.width, info.height, orientation)
@@ -71,8 +76,8 @@ def upright_copy(source: PathLike, orientation: int, target: PathLike) -> None:
         with without(NotGeoreferencedWarning):
             copy = rasterio.open(target, "w", **profile)
         with copy, open_raster(source) as dataset:
-            _copy_labels(info, copy)
-            masked_band = None if info.palette else _band_with_mask(dataset)
+            rules = None if info.palette else mask_rules(dataset, numbers)
+            _copy_labels(info, copy, None if rules is None else rules.nodata[0])
             for window in windows(info):
                 arrays, masked = read_window(dataset, window, numbers)
                 place = _turned_window(window, info, orientation)
@@ -80,30 +85,20 @@ def upright_copy(source: PathLike, orientation: int, target: PathLike) -> None:
                     copy.write(
                         turned(array.astype(info.dtype, copy=False), orientation), number, window=place
                     )
-                if masked_band is not None:
-                    masked = dataset.read_masks(masked_band, window=window) == 0
-                if info.palette or masked_band is not None:
-                    copy.write_mask(turned(~masked, orientation), window=place)
+                own = masked if rules is None else read_mask_band(dataset, window, rules)
+                if own is not None:
+                    copy.write_mask(turned(~own, orientation), window=place)
 
 
-def _copy_labels(info: RasterInfo, copy: Any) -> None:
+def _copy_labels(info: RasterInfo, copy: Any, nodata: float | None) -> None:
     copy.colorinterp = [ColorInterp[name] for name in info.colours]
     for number, text in enumerate(info.descriptions, start=1):
         if text is not None:
             copy.set_band_description(number, text)
     if set(info.scales) != {1.0} or set(info.offsets) != {0.0}:
         copy.scales, copy.offsets = info.scales, info.offsets
-    nodata = info.nodata[0]
-    if nodata is not None and rasterio.dtypes.in_dtype_range(nodata, info.dtype):
+    if nodata is not None:
         copy.nodata = nodata
-
-
-def _band_with_mask(dataset: Any) -> int | None:
-    """The first band with a mask beside its nodata value and alpha: one in the file, or a colour key."""
-    for number, flags in enumerate(map(set, dataset.mask_flag_enums), start=1):
-        if not flags & {MaskFlags.all_valid, MaskFlags.alpha} and flags != {MaskFlags.nodata}:
-            return number
-    return None
 
 
 def _turned_window(window: Window, info: RasterInfo, orientation: int) -> Window:

@@ -1,7 +1,8 @@
 """Rasters on disk: what a file holds, and its pixels window by window.
 
 Only the formats of `orthoray.spectral.formats` are opened, each by its own GDAL driver, so no file can make
-GDAL follow a reference to another (VRT and its like), and sidecar files beside an upload are not read.
+GDAL follow a reference to another (VRT and its like), and sidecar files beside an upload are not read. A
+camera's raw file is developed first (`orthoray.spectral.raw`).
 """
 
 from __future__ import annotations
@@ -17,25 +18,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
 from orthoray.errors import Impossible, NotAnImage, OrthoRayError, TooLarge, TruncatedImage
-from orthoray.spectral import tiff
-from orthoray.spectral.formats import BMP, FORMATS, TIFF, Format, detect_format
+from orthoray.spectral import raw
+from orthoray.spectral.formats import BMP, J2K, JP2, Format, detect_format
 from orthoray.spectral.georeference import UNKNOWN, Affine6, locate
+from orthoray.spectral.limits import (
+    check_header,
+    dtype_of,
+    interleave_of,
+    refuse_oversize,
+    refuse_size,
+    refuse_unsuitable,
+)
+from orthoray.spectral.masks import apply_rules, joined, mask_rules, read_mask_band
+from orthoray.spectral.palette import colour_table, is_palette, read_palette
 from orthoray.spectral.quiet import without
 
 PathLike = str | os.PathLike[str]
 Mask = npt.NDArray[np.bool_]
 
-MAX_BANDS = 64
 WINDOW_PIXELS = 4 * 1024 * 1024
 # A window of every band has to fit into GDAL's block cache, or each band would decode the blocks anew.
 WINDOW_BYTES = 96 * 1024 * 1024
-# GDAL decodes a block (strip or tile) as a whole.
-MAX_BLOCK_BYTES = 512 * 1024 * 1024
 
 GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -47,7 +54,9 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
 }
 
-_MEDIA_TYPES = {known.driver: known.media_type for known in FORMATS}
+# What is missing must not become numbers, and only the file itself says where it lies.
+_JP2_OPTIONS = {"STRICT": "YES", "GEOREF_SOURCES": "INTERNAL", "OPEN_REMOTE_GML": "NO"}
+_OPEN_OPTIONS: dict[Format, dict[str, str]] = {JP2: _JP2_OPTIONS, J2K: _JP2_OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,9 @@ class RasterInfo:
     y = d*column + e*row + f, None unless the file has both a geotransform and a CRS. `footprint` is a GeoJSON
     geometry and `bounds_wgs84` (west, south, east, north), both EPSG:4326. `gsd_m` is the pixel size along
     columns and rows, `pixel_area_m2` the mean area of a pixel; None where unknown.
+    `interleave` is "pixel" or "band", `compression` GDAL's name of the codec (None: not told, or none), `tiled`
+    whether the file is cut into tiles rather than strips or nothing. A camera's raw file has the driver "RAW"
+    and is described as it will be developed.
     """
 
     driver: str
@@ -84,6 +96,9 @@ class RasterInfo:
     bounds_wgs84: tuple[float, float, float, float] | None
     gsd_m: tuple[float, float] | None
     pixel_area_m2: float | None
+    interleave: str = "pixel"
+    compression: str | None = None
+    tiled: bool = False
 
     @property
     def georeferenced(self) -> bool:
@@ -103,34 +118,37 @@ class RasterInfo:
 def open_raster(path: PathLike, *, overview_level: int | None = None) -> Iterator[Any]:
     """Open a raster, or one of its overviews (0 is the finest), for reading; yields rasterio's dataset.
 
-    Read failures inside the block become `TruncatedImage`. Raises `NotAnImage` where the file is of no
-    known format and `TruncatedImage` where it begins like an image but cannot be opened.
+    Read failures inside the block become `TruncatedImage`. A camera's raw file is developed for every opening:
+    who opens it repeatedly does so on the path that `orthoray.spectral.raw.prepared` yields. Raises
+    `NotAnImage` where the file is of no known format and `TruncatedImage` where it begins like an image but
+    cannot be opened.
     """
-    location = Path(path).absolute()
-    kind = detect_format(location)
-    with rasterio.Env(**GDAL_OPTIONS):
-        with _gdal_errors(kind):
-            dataset = _open(location, kind, overview_level)
-        with dataset, _gdal_errors(kind):
-            yield dataset
+    with raw.prepared(path) as location:
+        kind = detect_format(location)
+        with rasterio.Env(**GDAL_OPTIONS):
+            with _gdal_errors(kind):
+                dataset = _open(location, kind, overview_level)
+            with dataset, _gdal_errors(kind):
+                yield dataset
 
 
 def inspect(path: PathLike, *, max_pixels: int | None = None) -> RasterInfo:
     """Describe a raster without reading its pixels.
 
-    Raises `NotAnImage` or `TruncatedImage` as `open_raster` does, `NotAnImage` for a camera's raw file (whose
-    TIFF shell shows but a preview), `TooLarge` above `max_pixels` (default:
-    4e9 for TIFF, 3e8 for the formats that are decoded from the top) or 64 bands or where one strip or tile is
-    too big to decode, `Impossible` where the file holds several images or the pixels are complex numbers or
-    CMYK.
+    Raises `NotAnImage` or `TruncatedImage` as `open_raster` does, `TooLarge` above `max_pixels` (default: that
+    of its format) or 64 bands or where a strip, a tile or their number is too big to decode, `Impossible`
+    where the file holds several images or the pixels are complex numbers or CMYK.
     """
-    kind = detect_format(Path(path))
-    if kind is TIFF:
-        _refuse_raw_and_pages(Path(path))
-    with open_raster(path) as dataset:
-        _refuse_oversize(dataset, kind.max_pixels if max_pixels is None else max_pixels)
-        _refuse_unsuitable(dataset)
-        return _describe(dataset)
+    location = Path(path)
+    kind = detect_format(location)
+    limit = kind.max_pixels if max_pixels is None else max_pixels
+    if kind.is_raw:
+        return _describe_raw(location, kind, limit)
+    is_tiled = check_header(location, kind, limit)
+    with open_raster(location) as dataset:
+        refuse_oversize(dataset, limit)
+        refuse_unsuitable(dataset)
+        return _describe(dataset, kind, is_tiled=is_tiled)
 
 
 def windows(info: RasterInfo) -> Iterator[Window]:
@@ -146,7 +164,7 @@ def windows(info: RasterInfo) -> Iterator[Window]:
 def windows_of(dataset: Any) -> Iterator[Window]:
     """The same for an open raster, which may be an overview."""
     block_height, block_width = dataset.block_shapes[0]
-    limit = _window_limit(dataset.count, _dtype(dataset))
+    limit = _window_limit(dataset.count, dtype_of(dataset))
     return block_windows(dataset.width, dataset.height, block_width, block_height, limit)
 
 
@@ -188,24 +206,15 @@ def read_window(
     is True where ANY of the bands holds its nodata value or NaN, where alpha is 0, and where the file's own
     mask or colour key says so. Raises `TruncatedImage` where the pixels cannot be decoded.
     """
-    if is_palette(dataset):
-        return _read_palette(dataset, window, numbers)
-    wanted = [*numbers, *([alpha] if alpha is not None and alpha not in numbers else [])]
     with _gdal_errors():
-        stack = dataset.read(wanted, window=window)
-        masked: Mask = np.zeros(stack.shape[1:], dtype=np.bool_)
-        if alpha is not None:
-            masked |= stack[wanted.index(alpha)] == 0
-        arrays = list(stack[: len(numbers)])
-        for number, array in zip(numbers, arrays, strict=True):
-            flags = set(dataset.mask_flag_enums[number - 1])
-            if not flags & {MaskFlags.all_valid, MaskFlags.alpha} and flags != {MaskFlags.nodata}:
-                masked |= dataset.read_masks(number, window=window) == 0
-            else:
-                _mask_nodata(masked, array, dataset.nodatavals[number - 1])
-            if array.dtype.kind == "f":
-                masked |= np.isnan(array)
-    return arrays, masked
+        if is_palette(dataset):
+            arrays, masked = read_palette(dataset, window, numbers)
+        else:
+            rules = mask_rules(dataset, numbers, alpha)
+            stack = list(dataset.read(rules.wanted, window=window))
+            masked = joined(apply_rules(rules, stack), read_mask_band(dataset, window, rules))
+            arrays = stack[: len(rules.numbers)]
+    return arrays, np.zeros(arrays[0].shape, dtype=np.bool_) if masked is None else masked
 
 
 def read_nodata_mask(path: PathLike, numbers: Sequence[int], *, alpha: int | None = None) -> Mask:
@@ -218,18 +227,15 @@ def read_nodata_mask(path: PathLike, numbers: Sequence[int], *, alpha: int | Non
     return mask
 
 
-def is_palette(dataset: Any) -> bool:
-    """Whether the pixels are numbers of a colour table."""
-    return bool(dataset.count == 1 and dataset.colorinterp[0].name == "palette")
-
-
 def _window_limit(count: int, dtype: npt.DTypeLike) -> int:
     """Pixels of a window."""
     return max(1, min(WINDOW_PIXELS, WINDOW_BYTES // (count * np.dtype(dtype).itemsize)))
 
 
 def _open(location: Path, kind: Format, overview_level: int | None) -> Any:
-    options = {} if overview_level is None else {"overview_level": overview_level}
+    options: dict[str, Any] = dict(_OPEN_OPTIONS.get(kind, {}))
+    if overview_level is not None:
+        options["overview_level"] = overview_level
     with without(NotGeoreferencedWarning):
         return rasterio.open(str(location), driver=kind.driver, sharing=False, **options)
 
@@ -253,62 +259,11 @@ def _explained(error: RasterioIOError, opening: Format | None) -> OrthoRayError:
     return TruncatedImage()
 
 
-def _refuse_raw_and_pages(path: Path) -> None:
-    with path.open("rb") as file:
-        directories = list(tiff.directories(file, path.stat().st_size, tiff.KIND_TAGS))
-    main = directories[0].fields
-    preview = tiff.SUB_DIRECTORIES in main and 1 in main.get(tiff.SUBFILE_TYPE, ())
-    if preview or tiff.DNG_VERSION in main or tiff.COLOR_FILTER_ARRAY in main.get(tiff.PHOTOMETRIC, ()):
-        raise NotAnImage("This is a camera's raw file: develop it and upload it as a TIFF or JPEG.")
-    images = tiff.count_images(directories)
-    if images > 1:
-        raise Impossible(
-            f"The file has {images} images: save each as a file of its own, "
-            "or, where they are the bands of one image, as one image of so many bands.",
-            images=images,
-        )
-
-
-def _refuse_oversize(dataset: Any, max_pixels: int) -> None:
-    pixels = dataset.width * dataset.height
-    if pixels > max_pixels:
-        raise TooLarge(
-            f"The image has {pixels:,} pixels, the limit is {max_pixels:,}: cut it or reduce it.",
-            pixels=pixels,
-            max_pixels=max_pixels,
-        )
-    if dataset.count > MAX_BANDS:
-        raise TooLarge(
-            f"The image has {dataset.count} bands, the limit is {MAX_BANDS}: keep the bands you need.",
-            bands=dataset.count,
-            max_bands=MAX_BANDS,
-        )
-    block_height, block_width = dataset.block_shapes[0]
-    bands_in_block = 1 if dataset.profile.get("interleave") == "band" else dataset.count
-    block_bytes = block_width * block_height * bands_in_block * _dtype(dataset).itemsize
-    if block_bytes > MAX_BLOCK_BYTES:
-        raise TooLarge("The image is stored as one huge block: save it again as a tiled TIFF.")
-
-
-def _refuse_unsuitable(dataset: Any) -> None:
-    if any("complex" in name for name in dataset.dtypes):
-        raise Impossible("The pixels are complex numbers (radar?): indices need reflectance or photos.")
-    colours = {colour.name for colour in dataset.colorinterp}
-    source = dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
-    if source in {"CMYK", "YCbCrK"} or "cyan" in colours:
-        raise Impossible("The image is in CMYK, the colours of printing: save it as RGB.")
-
-
-def _dtype(dataset: Any) -> np.dtype[Any]:
-    """The type that holds every band; GDAL allows bands of different types."""
-    return np.result_type(*(np.dtype(name) for name in dataset.dtypes))
-
-
-def _describe(dataset: Any) -> RasterInfo:
+def _describe(dataset: Any, kind: Format, *, is_tiled: bool) -> RasterInfo:
     palette = is_palette(dataset)
     colours = tuple(colour.name for colour in dataset.colorinterp)
     if palette:
-        colours = ("red", "green", "blue", "alpha")[: _colour_table(dataset).shape[1]]
+        colours = ("red", "green", "blue", "alpha")[: colour_table(dataset).shape[1]]
     count = len(colours)
     block_height, block_width = dataset.block_shapes[0]
     transform = _geotransform(dataset)
@@ -318,11 +273,11 @@ def _describe(dataset: Any) -> RasterInfo:
         place = locate(crs_wkt, transform, dataset.width, dataset.height)
     return RasterInfo(
         driver=dataset.driver,
-        media_type=_MEDIA_TYPES[dataset.driver],
+        media_type=kind.media_type,
         width=dataset.width,
         height=dataset.height,
         count=count,
-        dtype="uint8" if palette else str(_dtype(dataset)),
+        dtype="uint8" if palette else str(dtype_of(dataset)),
         descriptions=(None,) * count if palette else tuple(text or None for text in dataset.descriptions),
         colours=colours,
         nodata=(None,) * count if palette else tuple(dataset.nodatavals),
@@ -338,6 +293,38 @@ def _describe(dataset: Any) -> RasterInfo:
         bounds_wgs84=place.bounds_wgs84,
         gsd_m=place.gsd_m,
         pixel_area_m2=place.pixel_area_m2,
+        interleave=interleave_of(dataset),
+        compression=dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION"),
+        tiled=is_tiled,
+    )
+
+
+def _describe_raw(path: Path, kind: Format, max_pixels: int) -> RasterInfo:
+    size = raw.read_size(path)
+    refuse_size(size.width * size.height, size.count, max_pixels)
+    return RasterInfo(
+        driver=kind.driver,
+        media_type=kind.media_type,
+        width=size.width,
+        height=size.height,
+        count=size.count,
+        dtype="uint8",
+        descriptions=(None,) * size.count,
+        colours=("red", "green", "blue") if size.count == 3 else ("gray",),
+        nodata=(None,) * size.count,
+        scales=(1.0,) * size.count,
+        offsets=(0.0,) * size.count,
+        palette=False,
+        block_width=min(raw.BLOCK, size.width),
+        block_height=min(raw.BLOCK, size.height),
+        crs_wkt=None,
+        epsg=None,
+        transform=None,
+        footprint=None,
+        bounds_wgs84=None,
+        gsd_m=None,
+        pixel_area_m2=None,
+        tiled=True,
     )
 
 
@@ -358,43 +345,3 @@ def _spans(size: int, block: int, step: int) -> Iterator[tuple[int, int]]:
         end = min(start + outer, size)
         for offset in range(start, end, step):
             yield offset, min(step, end - offset)
-
-
-def _mask_nodata(masked: Mask, array: npt.NDArray[Any], nodata: float | None) -> None:
-    """Compare in the band's own dtype: a float32 band never equals the float64 -3.4028235e38 of its tag."""
-    if nodata is None or math.isnan(nodata):
-        return
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            masked |= array == array.dtype.type(nodata)
-    elif math.isfinite(nodata) and nodata == int(nodata):
-        limits = np.iinfo(array.dtype)
-        if limits.min <= int(nodata) <= limits.max:
-            masked |= array == array.dtype.type(int(nodata))
-
-
-def _colour_table(dataset: Any) -> npt.NDArray[np.uint8]:
-    """The colour table, uint8 (entries, 3), or (entries, 4) where an entry is not opaque."""
-    entries = dataset.colormap(1)
-    size = np.iinfo(np.dtype(dataset.dtypes[0])).max + 1
-    table = np.zeros((size, 4), dtype=np.uint8)
-    table[:, 3] = 255
-    for value, colour in entries.items():
-        table[value] = colour
-    return table if (table[:, 3] < 255).any() else table[:, :3]
-
-
-def _read_palette(
-    dataset: Any, window: Window | None, numbers: Sequence[int]
-) -> tuple[list[npt.NDArray[Any]], Mask]:
-    with _gdal_errors():
-        values = dataset.read(1, window=window)
-        table = _colour_table(dataset)
-        masked: Mask = np.zeros(values.shape, dtype=np.bool_)
-        _mask_nodata(masked, values, dataset.nodatavals[0])
-        flags = set(dataset.mask_flag_enums[0])
-        if MaskFlags.per_dataset in flags:
-            masked |= dataset.read_masks(1, window=window) == 0
-    if table.shape[1] == 4:
-        masked |= table[values, 3] == 0
-    return [table[values, number - 1] for number in numbers], masked

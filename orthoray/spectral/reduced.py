@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orthoray.spectral.raster import Mask, PathLike, open_raster, read_window, windows_of
+from orthoray.spectral.raw import prepared
 
 
 def reduced_shape(width: int, height: int, max_side: int) -> tuple[int, int]:
@@ -25,6 +26,13 @@ def read_reduced(
     Arguments and results are those of `orthoray.spectral.raster.read_window`, for the whole raster. Starts
     from the file's smallest overview that is large enough.
     """
+    with prepared(path) as ready:
+        return _read_reduced(ready, numbers, max_side, alpha)
+
+
+def _read_reduced(
+    path: PathLike, numbers: Sequence[int], max_side: int, alpha: int | None
+) -> tuple[list[npt.NDArray[Any]], Mask]:
     # GDAL's own decimated reading goes through the output row by row and decodes a compressed tile of
     # several bands again for each: minutes where one pass over the tiles takes seconds.
     with open_raster(path) as dataset:

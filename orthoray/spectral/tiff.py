@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from orthoray.errors import TruncatedImage
+from orthoray.errors import TooLarge, TruncatedImage
 
 Fields = dict[int, npt.NDArray[np.uint64]]
 
@@ -23,8 +23,10 @@ OLD_SUBFILE_TYPE = 255
 IMAGE_WIDTH = 256
 IMAGE_LENGTH = 257
 PHOTOMETRIC = 262
+MAKE = 271
 STRIP_OFFSETS = 273
 STRIP_BYTE_COUNTS = 279
+TILE_WIDTH = 322
 TILE_OFFSETS = 324
 TILE_BYTE_COUNTS = 325
 SUB_DIRECTORIES = 330
@@ -37,17 +39,25 @@ COLOR_FILTER_ARRAY = 32803
 BLOCK_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS})
 # what kind of image a directory describes
 KIND_TAGS = frozenset(
-    {SUBFILE_TYPE, OLD_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH, PHOTOMETRIC, SUB_DIRECTORIES, DNG_VERSION}
+    {SUBFILE_TYPE, OLD_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH, PHOTOMETRIC, MAKE}
+    | {TILE_WIDTH, SUB_DIRECTORIES, DNG_VERSION}
 )
 
 _POINTERS = frozenset({SUB_DIRECTORIES, EXIF_DIRECTORY, GPS_DIRECTORY})
 # field types that hold unsigned integers or offsets
 _UNSIGNED = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+# ASCII, kept byte by byte
+_TEXT_TAGS = frozenset({MAKE})
+_TEXT = {2: "u1"}
 # bytes of one value of each field type of TIFF 6.0, its supplements and BigTIFF
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8
 }  # fmt: skip  # one line shows the table as the specification does
-_MAX_DIRECTORIES = 10_000
+_MAX_DIRECTORIES = 2_000
+# libtiff, too, takes a longer directory for garbage
+_MAX_ENTRIES = 4096
+# 4 gigapixels in tiles of 64 x 64 are a million
+_MAX_VALUES = 4_000_000
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2
 _TRANSPARENCY_MASK = 4  # a photometric interpretation
@@ -100,6 +110,22 @@ class Directory:
             or self._first(PHOTOMETRIC) == _TRANSPARENCY_MASK
         )
 
+    @property
+    def is_preview(self) -> bool:
+        """Whether it calls itself a reduced image, with the image proper in a subdirectory."""
+        return SUB_DIRECTORIES in self.fields and self._first(SUBFILE_TYPE) == _REDUCED
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether its pixels lie in tiles rather than strips."""
+        return self._first(TILE_WIDTH) > 0
+
+    def text(self, tag: int) -> str:
+        """The value of an ASCII tag; empty where there is none."""
+        values = self.fields.get(tag)
+        data = b"" if values is None else values.astype(np.uint8).tobytes()
+        return data.split(b"\0", 1)[0].decode("ascii", errors="replace").strip()
+
     def _first(self, tag: int) -> int:
         values = self.fields.get(tag)
         return 0 if values is None or values.size == 0 else int(values[0])
@@ -118,9 +144,10 @@ def directories(
 ) -> Iterator[Directory]:
     """Every directory of a TIFF file of `size` bytes, the main one first, subdirectories, EXIF and GPS included.
 
-    Yields the fields of the `wanted` tags where they hold unsigned integers. Raises `TruncatedImage` where a
+    Yields the fields of the `wanted` tags where they hold unsigned integers, or text. Raises `TruncatedImage` where a
     directory or the value of any of its tags, wanted or not, lies beyond the end of the file, or where the
-    chain of directories bites its tail. Tags of unknown types tell no size and are passed over.
+    chain of directories bites its tail; `TooLarge` where a wanted tag has millions of values. Tags of unknown
+    types tell no size and are passed over.
     """
     file.seek(0)
     layout = _read_layout(file)
@@ -183,7 +210,7 @@ def _directory(
     """The wanted fields of the directory at `offset`, and the offset of the next directory or 0."""
     file.seek(min(offset, size))
     (entries,) = layout.read(file, layout.entry_count)
-    if (entries == 0 and is_linked) or entries * layout.entry_bytes > size:
+    if (entries == 0 and is_linked) or entries > _MAX_ENTRIES:
         raise TruncatedImage
     table = read_exactly(file, entries * layout.entry_bytes)
     # what follows EXIF is not a directory, and some cameras leave garbage there
@@ -200,11 +227,16 @@ def _directory(
         value_at = 0 if is_inline else layout.unpack(layout.offset, inline)[0]
         if not is_inline and value_at + length > size:
             raise TruncatedImage
-        if tag not in wanted or kind not in _UNSIGNED:
+        kinds = _TEXT if tag in _TEXT_TAGS else _UNSIGNED
+        if tag not in wanted or kind not in kinds:
             continue
+        if count > _MAX_VALUES:
+            raise TooLarge(
+                "The image is cut into millions of strips or tiles: save it with tiles of 512 x 512."
+            )
         if not is_inline:
             file.seek(value_at)
             inline = read_exactly(file, length)
-        dtype = np.dtype(layout.order + _UNSIGNED[kind])
+        dtype = np.dtype(layout.order + kinds[kind])
         fields[tag] = np.frombuffer(inline[:length], dtype).astype(np.uint64)
     return fields, following

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from collections.abc import Callable
@@ -73,6 +74,39 @@ def test_damage_inside_a_jpeg(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(TruncatedImage):
         check_complete(path)
+
+
+@pytest.mark.parametrize("thumbnail_side", [None, 100, 125])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("side", [300, 1000, 1030])
+def test_photos_that_are_decoded_reduced(
+    tmp_path: Path, side: int, progressive: bool, thumbnail_side: int | None
+) -> None:
+    path = tmp_path / "photo.jpg"
+    image = Image.fromarray(PIXELS).resize((side, side // 2))
+    options: dict[str, Any] = {"progressive": progressive}
+    if thumbnail_side:  # an eighth of a side of 1000: as big as what the decoder itself would offer
+        options["exif"] = exif_with_thumbnail(image.resize((thumbnail_side, thumbnail_side // 2)))
+    image.save(path, quality=95, **options)
+    check_complete(path)
+    content = path.read_bytes()
+    start = content.rindex(b"\xff\xda")
+    for cut in (content[: start + 60], content[: (start + len(content)) // 2], content[:-40]):
+        for end in (b"", b"\xff\xd9"):
+            path.write_bytes(cut + end)
+            with pytest.raises(TruncatedImage):
+                check_complete(path)
+
+
+def exif_with_thumbnail(image: Image.Image) -> bytes:
+    """An APP1 segment whose second directory holds a JPEG, as cameras write it."""
+    thumbnail = io.BytesIO()
+    image.save(thumbnail, "JPEG")
+    data = thumbnail.getvalue()
+    entries = [(0x0103, 3, 1, 6), (0x0201, 4, 1, 56), (0x0202, 4, 1, len(data))]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    start = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<HI", 0, 14)
+    return b"Exif\0\0" + start + struct.pack("<H", len(entries)) + table + bytes(4) + data
 
 
 def test_a_second_picture_inside_a_jpeg_passes(tmp_path: Path) -> None:

@@ -126,3 +126,14 @@ def test_no_exif_is_upright(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2)).save(path)
     with warnings.catch_warnings(action="error", category=NotGeoreferencedWarning):
         assert orientation_of(path, inspect(path)) == 1
+
+
+def test_a_colour_key_stays_one_colour(tmp_path: Path) -> None:
+    source, target = tmp_path / "key.png", tmp_path / "upright.tif"
+    pixels = np.array([[[1, 2, 3], [1, 0, 0], [9, 2, 3]]], np.uint8)
+    tagged(source, pixels, 6, transparency=(1, 2, 3))
+    upright_copy(source, 6, target)
+    with open_raster(target) as dataset:
+        arrays, masked = read_window(dataset, None, [1, 2, 3])
+    assert (np.dstack(arrays) == pixels.swapaxes(0, 1)).all()
+    assert masked.tolist() == [[True], [False], [False]]

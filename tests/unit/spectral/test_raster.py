@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import tifffile
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-from orthoray.errors import Impossible, NotAnImage, TooLarge, TruncatedImage
+from orthoray.errors import NotAnImage, TruncatedImage
 from orthoray.spectral.raster import (
     block_windows,
     inspect,
@@ -245,32 +244,6 @@ def test_sixteen_bit_png(tmp_path: Path) -> None:
     assert read(path, [1])[0][0].tolist() == [[0, 300, 65535]]
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
-def test_palette_becomes_rgb(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"palette.{suffix}"
-    colours = RNG.integers(0, 255, (5, 3), dtype=np.uint8)
-    numbers = RNG.integers(0, 5, (20, 30), dtype=np.uint8)
-    image = Image.fromarray(numbers, "P")
-    image.putpalette(colours.tobytes())
-    image.save(path)
-    info = inspect(path)
-    assert (info.count, info.dtype, info.colours) == (3, "uint8", ("red", "green", "blue"))
-    arrays, mask = read(path, [3, 1])
-    np.testing.assert_array_equal(arrays, [colours[numbers, 2], colours[numbers, 0]])
-    assert not mask.any()
-
-
-def test_transparent_palette_entries_mask(tmp_path: Path) -> None:
-    path = tmp_path / "palette.png"
-    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
-    image.putpalette([10, 11, 12, 20, 21, 22, 30, 31, 32])
-    image.save(path, transparency=bytes([0, 128, 255]))
-    assert inspect(path).colours == ("red", "green", "blue", "alpha")
-    arrays, mask = read(path, [1], alpha=4)
-    assert mask.tolist() == [[True, False, False]]
-    assert arrays[0][0, 1:].tolist() == [20, 30]
-
-
 def test_control_points_alone_do_not_georeference(write_tiff: WriteTiff, edit_tiff: EditTiff) -> None:
     path = write_tiff(np.zeros((1, 10, 10), np.uint8))
     points = [GroundControlPoint(r, c, 20 + c / 100, 50 - r / 100) for r, c in ((0, 0), (10, 0), (0, 10))]
@@ -386,47 +359,6 @@ def test_damaged_pixels_are_a_truncated_image(write_tiff: WriteTiff) -> None:
         read(path, [1])
 
 
-def test_too_many_pixels_and_bands(write_tiff: WriteTiff) -> None:
-    path = write_tiff(np.zeros((2, 10, 10), np.uint8))
-    assert inspect(path, max_pixels=100).width == 10
-    with pytest.raises(TooLarge, match="100 pixels, the limit is 99"):
-        inspect(path, max_pixels=99)
-    with pytest.raises(TooLarge, match="65 bands"):
-        inspect(write_tiff(np.zeros((65, 1, 1), np.uint8)))
-
-
-def test_one_huge_block_is_refused(write_tiff: WriteTiff) -> None:
-    path = write_tiff(
-        np.zeros((1, 16, 16), np.uint8), tiled=True, blockxsize=16, blockysize=16, SPARSE_OK=True
-    )
-    content = path.read_bytes()
-    for tag in (b"\x42\x01", b"\x43\x01"):  # TileWidth, TileLength, both SHORT
-        content = content.replace(tag + b"\x03\0\1\0\0\0\x10\0", tag + b"\x03\0\1\0\0\0\x00\x80")
-    path.write_bytes(content)
-    with pytest.raises(TooLarge, match="tiled"):
-        inspect(path)
-
-
-def test_complex_pixels_are_refused(write_tiff: WriteTiff) -> None:
-    with pytest.raises(Impossible, match="complex"):
-        inspect(write_tiff(np.zeros((1, 3, 3), np.complex64)))
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "tif"])
-def test_cmyk_is_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"print.{suffix}"
-    Image.new("CMYK", (20, 20)).save(path)
-    with pytest.raises(Impossible, match="RGB"):
-        inspect(path)
-
-
-def test_camera_raw_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "raw.tif"
-    Image.new("RGB", (20, 20)).save(path, tiffinfo={50706: b"\1\4\0\0"})
-    with pytest.raises(NotAnImage, match="raw"):
-        inspect(path)
-
-
 def test_nothing_is_written_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cut.jpg"
     Image.fromarray(RNG.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(path)
@@ -434,38 +366,3 @@ def test_nothing_is_written_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixtu
     with open_raster(path) as dataset, pytest.raises(TruncatedImage):
         read_window(dataset, None, [1, 2, 3])
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("big", [False, True])
-def test_several_images_in_one_file_are_refused(tmp_path: Path, big: bool) -> None:
-    path = tmp_path / "pages.tif"
-    tifffile.imwrite(path, np.zeros((3, 20, 30), np.uint8), photometric="minisblack", bigtiff=big)
-    with pytest.raises(Impossible, match="has 3 images: save each") as caught:
-        inspect(path)
-    assert caught.value.fields == {"images": 3}
-
-
-@pytest.mark.parametrize(
-    ("shape", "options", "images"),
-    [
-        ((20, 30), {}, 2),
-        ((40, 60), {}, 2),
-        ((10, 15), {}, 1),
-        ((20, 30), {"subfiletype": 1}, 1),
-        ((20, 30), {"subfiletype": 3}, 1),
-        ((20, 30), {"subfiletype": 2}, 2),
-        ((20, 30), {"extratags": [(255, 3, 1, 2, True)]}, 1),
-    ],
-)
-def test_what_counts_as_a_second_image(
-    tmp_path: Path, shape: tuple[int, int], options: dict[str, Any], images: int
-) -> None:
-    path = tmp_path / "pages.tif"
-    with tifffile.TiffWriter(path) as writer:
-        writer.write(np.zeros((20, 30), np.uint8), metadata=None)
-        writer.write(np.zeros(shape, np.uint8), metadata=None, **options)
-    if images == 1:
-        assert inspect(path).width == 30
-        return
-    with pytest.raises(Impossible, match=f"has {images} images"):
-        inspect(path)
