@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orthoray.reporting import records
+from orthoray.reporting.formats import significant
+from orthoray.reporting.provenance import describes_health, notes_beside, provenance_words
 from orthoray.reporting.purposes import purpose_of
 from orthoray.reporting.texts import DEFAULT_LANGUAGE, Texts, texts_for
 from orthoray.reporting.theme import PALETTE, Palette
@@ -121,6 +123,8 @@ class StatisticsFacts:
     p2: float | None = None
     p98: float | None = None
     area_m2: float | None = None
+    background_pixels: int | None = None
+    out_of_range_pixels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,9 @@ class ReportContent:
     """All that `report_pdf` prints.
 
     `language` is a tag of `texts.LANGUAGES`; pictures are encoded images or paths of them; `provenance`
-    maps a key of `texts.PHRASES` (or a word of the caller's own) to what is printed beside it.
+    maps a key of `texts.PHRASES` (or a word of the caller's own) to what is printed beside it. `notes` are
+    what to bear in mind beside the conclusion; `describes_health` is whether the names of the classes may be
+    taken at their word.
     """
 
     language: str = DEFAULT_LANGUAGE
@@ -145,6 +151,8 @@ class ReportContent:
     original: bytes | Path | None = None
     heatmap: bytes | Path | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    describes_health: bool = True
     palette: Palette = PALETTE
 
 
@@ -172,7 +180,7 @@ def content_from_records(
     texts = texts_for(language)
     statistics = records.mapping(run, "statistics")
     provenance = records.mapping(run, "provenance")
-    classes = _classes(run, statistics, texts)
+    conclusion = records.text(run.get("conclusion"))
     return ReportContent(
         language=texts.language,
         report_id=report_id,
@@ -181,13 +189,15 @@ def content_from_records(
         index=_index(run, provenance, index_text or IndexText(), texts),
         thresholds=_thresholds(provenance, crop_text),
         statistics=_statistics(statistics),
-        classes=classes,
+        classes=_classes(run, statistics, texts),
         histogram=_histogram(records.mapping(statistics, "histogram")),
         legend=_legend(legend or {}),
-        conclusion=records.text(run.get("conclusion")),
+        conclusion=conclusion,
         original=original,
         heatmap=heatmap,
-        provenance=_provenance(run, provenance, texts),
+        provenance=provenance_words(run, texts),
+        notes=notes_beside(run, conclusion),
+        describes_health=describes_health(run),
         palette=palette,
     )
 
@@ -231,15 +241,16 @@ def _index(run: Mapping[str, Any], provenance: Mapping[str, Any], own: IndexText
         common_name=records.text(provenance.get("common_name")),
         formula=own.formula or records.text(provenance.get("formula")),
         reference=records.text(provenance.get("reference")),
-        purpose=own.description or purpose_of(name, texts.language),
+        purpose=own.description or purpose_of(name, texts.language, records.text(provenance.get("domain"))),
     )
 
 
 def _thresholds(provenance: Mapping[str, Any], crop: CropText | None) -> ThresholdFacts:
     thresholds = records.mapping(provenance, "thresholds")
+    cuts, relative = records.numbers(thresholds.get("cuts")), _is_relative(provenance)
     return ThresholdFacts(
         name=records.text(thresholds.get("id")),
-        cuts=tuple(sorted(records.numbers(thresholds.get("cuts")))),
+        cuts=tuple(sorted(significant(cut) if relative else cut for cut in cuts)),
         source=records.text(thresholds.get("source")),
         crop=crop,
     )
@@ -264,6 +275,8 @@ def _statistics(statistics: Mapping[str, Any]) -> StatisticsFacts:
         p2=number("p2"),
         p98=number("p98"),
         area_m2=number("area_m2"),
+        background_pixels=whole("background_pixels"),
+        out_of_range_pixels=whole("out_of_range_pixels"),
     )
 
 
@@ -274,6 +287,7 @@ def _classes(run: Mapping[str, Any], statistics: Mapping[str, Any], texts: Texts
             {"label": label, "percent": percent} for label, percent in records.mapping(run, "stats").items()
         ]
     translate = _in_another_language(run, texts) or records.text(run.get("language")) is None
+    relative = _is_relative(records.mapping(run, "provenance"))
     rows = []
     for position, entry in enumerate(entries):
         given = records.text(entry.get("label"))
@@ -284,8 +298,8 @@ def _classes(run: Mapping[str, Any], statistics: Mapping[str, Any], texts: Texts
             ClassRow(
                 name=name,
                 label=label or texts("class_unnamed", number=position + 1),
-                lower=records.number(entry.get("lower")),
-                upper=records.number(entry.get("upper")),
+                lower=_printed(records.number(entry.get("lower")), relative),
+                upper=_printed(records.number(entry.get("upper")), relative),
                 pixels=records.whole(entry.get("pixels")),
                 percent=records.number(entry.get("percent")),
                 area_m2=records.number(entry.get("area_m2")),
@@ -293,6 +307,15 @@ def _classes(run: Mapping[str, Any], statistics: Mapping[str, Any], texts: Texts
             )
         )
     return tuple(rows)
+
+
+def _is_relative(provenance: Mapping[str, Any]) -> bool:
+    """Whether the cuts are what the image's own values gave, with all their digits."""
+    return records.mapping(provenance, "circumstances").get("relative") is True
+
+
+def _printed(cut: float | None, relative: bool) -> float | None:
+    return significant(cut) if relative and cut is not None else cut
 
 
 def _histogram(histogram: Mapping[str, Any]) -> Histogram | None:
@@ -321,28 +344,3 @@ def _legend(legend: Mapping[str, Any]) -> Legend | None:
     if vmin is None or vmax is None or vmin >= vmax:
         vmin, vmax = stops[0][0], stops[-1][0]
     return Legend(stops=tuple(stops), vmin=vmin, vmax=vmax, title=records.text(legend.get("title")))
-
-
-def _provenance(run: Mapping[str, Any], provenance: Mapping[str, Any], texts: Texts) -> dict[str, str]:
-    facts = {
-        "run_id": records.text(run.get("id")),
-        "completed_at": records.text(run.get("completed_at")),
-        "band_map": records.listed(provenance.get("band_map"), sign=" = "),
-        "scale": _stored(provenance, "scale", 1.0, texts),
-        "offset": _stored(provenance, "offset", 0.0, texts),
-        **{
-            key: records.listed(provenance.get(key))
-            for key in ("calibration", "engine", "versions", "image_sha256")
-        },
-    }
-    return {key: value for key, value in facts.items() if value is not None}
-
-
-def _stored(provenance: Mapping[str, Any], key: str, neutral: float, texts: Texts) -> str | None:
-    """The file's scale or offset by band, where one of them is not `neutral`, and whether it was applied."""
-    stored = provenance.get(key)
-    members = stored.values() if isinstance(stored, Mapping) else [stored]
-    if all(records.number(member) in {None, neutral} for member in members):
-        return None
-    value = records.listed(stored, sign=" = ")
-    return value if provenance.get("scale_applied") is True else texts("not_applied", value=value)

@@ -17,10 +17,18 @@ from orthoray.reporting.fonts import BOLD, markup
 from orthoray.reporting.formats import DASH, Formats
 from orthoray.reporting.gallery import PictureSlot, picture_pair
 from orthoray.reporting.layout import Section, build_pdf, callout
-from orthoray.reporting.tables import Fact, class_table, facts_table, figure_strip, figure_table, plain_cells
+from orthoray.reporting.tables import (
+    Fact,
+    class_range,
+    class_table,
+    facts_table,
+    figure_strip,
+    figure_table,
+    plain_cells,
+)
 from orthoray.reporting.texts import Texts, texts_for
 from orthoray.reporting.theme import CONTENT_WIDTH, GAP, hex_color, style
-from orthoray.reporting.verdict import adding_up, largest_class
+from orthoray.reporting.verdict import ClassRow, adding_up, largest_class
 
 _CONCLUSION_LIMIT: Final = 8_000
 _NAME_LIMIT: Final = 120
@@ -112,12 +120,13 @@ class _Report:
         yield Spacer(1, 4 * mm)
 
     def key_figures(self) -> Iterator[Flowable]:
-        """Mean, median, healthy share, area."""
+        """Mean, median, the share of healthy plants or else of the largest class, area."""
         statistics, texts, formats = self.content.statistics, self.texts, self.formats
-        healthy = next((row for row in self.rows if row.name == "healthy"), None)
+        shown = next((row for row in self.rows if row.name == "healthy"), None)
         share_label = texts("healthy_share")
-        if healthy is None and (largest := largest_class(self.rows)) is not None:
-            healthy, share_label = largest, texts("largest_class", label=largest.label or DASH)
+        largest = largest_class(self.rows)
+        if largest is not None and (shown is None or not self.content.describes_health):
+            shown, share_label = largest, texts("largest_class", label=self._called(largest))
         image = self.content.image
         placed = statistics.area_m2 is not None or image.crs is not None or image.bounds_wgs84 is not None
         area_label = texts("analysed_area" if placed else "no_areas")
@@ -125,22 +134,24 @@ class _Report:
             [
                 (formats.index_value(statistics.mean), texts("mean")),
                 (formats.index_value(statistics.median), texts("median")),
-                (formats.percent(healthy.percent if healthy else None), share_label),
+                (formats.percent(shown.percent if shown else None), share_label),
                 (formats.area(statistics.area_m2), area_label),
             ],
             self.palette,
         )
 
+    def _called(self, row: ClassRow) -> str:
+        """A class's label, or its values where the label would claim too much."""
+        claims = self.content.describes_health or (row.lower is None and row.upper is None)
+        return (row.label or DASH) if claims else class_range(row, self.texts, self.formats)
+
     def conclusion(self) -> Iterator[Flowable]:
-        """The verdict in plain words."""
-        if self.content.conclusion:
-            yield Spacer(1, 4 * mm)
-            yield from callout(
-                self.texts("conclusion"),
-                self.content.conclusion,
-                limit=_CONCLUSION_LIMIT,
-                palette=self.palette,
-            )
+        """The verdict in plain words, and what to bear in mind beside it."""
+        said = {"conclusion": self.content.conclusion, "notes": "\n".join(self.content.notes)}
+        for key, words in said.items():
+            if words:
+                yield Spacer(1, 4 * mm)
+                yield from callout(self.texts(key), words, limit=_CONCLUSION_LIMIT, palette=self.palette)
 
     def pictures(self) -> Iterator[Flowable]:
         """Original and heatmap with its colour scale."""
@@ -162,7 +173,8 @@ class _Report:
         """The bar of shares and the table of classes."""
         if not self.rows:
             return
-        section = Section(self.texts("classes"), "classes", self.palette)
+        title = "classes" if self.content.describes_health else "classes_of_values"
+        section = Section(self.texts(title), "classes", self.palette)
         table = class_table(self.rows, self.texts, self.formats, self.palette)
         bar = share_bar_drawing(self.rows, CONTENT_WIDTH, self.formats, self.palette)
         parts = [section, *([bar, Spacer(1, 2 * mm)] if bar else []), table]

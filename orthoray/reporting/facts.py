@@ -60,7 +60,7 @@ def image_facts(content: ReportContent, texts: Texts) -> list[Fact]:
 
 
 def provenance_facts(content: ReportContent, texts: Texts) -> list[Fact]:
-    """Pixel counts, engine, versions, calibration."""
+    """Pixel counts, bands, masks, engine, versions, calibration."""
     statistics, formats = content.statistics, Formats(texts)
     provenance = dict(content.provenance)
     completed = moment(provenance.pop("completed_at", None))
@@ -69,6 +69,9 @@ def provenance_facts(content: ReportContent, texts: Texts) -> list[Fact]:
         "valid_pixels": statistics.valid_pixels,
         "nodata_pixels": statistics.nodata_pixels,
         "invalid_pixels": statistics.invalid_pixels,
+        # most images have none of these
+        "background_pixels": statistics.background_pixels or None,
+        "out_of_range_pixels": statistics.out_of_range_pixels or None,
     }
     return _known(
         texts,

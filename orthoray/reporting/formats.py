@@ -40,6 +40,10 @@ class Formats:
         digits = digits.lstrip("-").replace(",", "\0").replace(".", decimal).replace("\0", thousands)
         return f"{MINUS}{digits}" if negative else digits
 
+    def plain(self, value: float) -> str:
+        """A finite `value` with the digits that it has, up to six: 0.0001."""
+        return f"{value:.6g}".replace("-", MINUS).replace(".", _SEPARATORS[self.texts.language][0])
+
     def index_value(self, value: float | None) -> str:
         """A value of an index: three decimals near one, fewer where the numbers are larger."""
         return self.number(value, value_decimals(value))
@@ -130,6 +134,11 @@ def value_decimals(value: float | None) -> int:
     if value is None or not math.isfinite(value) or abs(value) < 10:
         return 3
     return 2 if abs(value) < 100 else 1
+
+
+def significant(value: float) -> float:
+    """`value` with as many digits as a cut is worth that an image's own values gave."""
+    return float(f"{value:.4g}") if abs(value) < 1e4 else float(round(value))
 
 
 def bound_decimals(value: float | None) -> int:

@@ -54,6 +54,11 @@ _WATER = (
     "Показывает открытую воду и переувлажнённые места; высокие значения — это вода, а не растения.",
     "Arată apa liberă și locurile foarte umede; valorile mari înseamnă apă, nu vegetație.",
 )
+_CANOPY_WATER = (
+    "Shows the water content of the canopy: drought stress and irrigation.",
+    "Показывает содержание воды в растениях: засуха и орошение.",
+    "Arată conținutul de apă al plantelor: secetă și irigare.",
+)
 
 PURPOSES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -73,11 +78,10 @@ PURPOSES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Urmărește clorofila și aprovizionarea cu azot prin lumina verde în locul celei roșii; se "
             "saturează mai târziu decât NDVI.",
         ),
-        "NDMI": (
-            "Shows the water content of the canopy: drought stress and irrigation.",
-            "Показывает содержание воды в растениях: засуха и орошение.",
-            "Arată conținutul de apă al plantelor: secetă și irigare.",
-        ),
+        "NDMI": _CANOPY_WATER,
+        "LSWI": _CANOPY_WATER,
+        "MLSWI26": _CANOPY_WATER,
+        "MLSWI27": _CANOPY_WATER,
         "NDVI_EMP": _GREEN_RED,
         "NGRDI": _GREEN_RED,
         "MPRI": _GREEN_RED,
@@ -103,7 +107,36 @@ PURPOSES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 )
 
 
-def purpose_of(index_name: str | None, language: str) -> str | None:
-    """The sentence for an index, by its name in any case, or None where we have nothing to say."""
-    sentences = PURPOSES.get((index_name or "").strip().upper())
+DOMAINS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "water": (
+            "Describes water, its extent or its quality, and not plants.",
+            "Описывает воду, её площадь или качество, а не растения.",
+            "Descrie apa, întinderea sau calitatea ei, și nu plantele.",
+        ),
+        "burn": (
+            "Shows burned ground and how severe the fire was.",
+            "Показывает выгоревшие участки и силу пожара.",
+            "Arată suprafețele arse și intensitatea incendiului.",
+        ),
+        "snow": ("Shows snow and ice.", "Показывает снег и лёд.", "Arată zăpada și gheața."),
+        "soil": (
+            "Shows bare soil and its properties.",
+            "Показывает открытую почву и её свойства.",
+            "Arată solul descoperit și proprietățile lui.",
+        ),
+        "urban": ("Shows built-up land.", "Показывает застройку.", "Arată zonele construite."),
+        "clouds": (
+            "Shows clouds and their shadows.",
+            "Показывает облака и их тени.",
+            "Arată norii și umbrele lor.",
+        ),
+    }
+)
+"""What indices serve that are not about plants, by the domain of the catalogue."""
+
+
+def purpose_of(index_name: str | None, language: str, domain: str | None = None) -> str | None:
+    """The sentence for an index, by its name in any case or else by its domain; None where we have none."""
+    sentences = PURPOSES.get((index_name or "").strip().upper()) or DOMAINS.get(domain or "")
     return sentences[LANGUAGES.index(language)] if sentences else None

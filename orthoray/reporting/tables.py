@@ -138,7 +138,7 @@ def class_table(
 
     columns: list[tuple[float, str, list[str], str]] = []
     if any(row.lower is not None or row.upper is not None for row in rows):
-        columns.append((44 * mm, texts("range"), [_range(row, texts, formats) for row in rows], ""))
+        columns.append((44 * mm, texts("range"), [class_range(row, texts, formats) for row in rows], ""))
     if any(row.pixels is not None for row in rows):
         counted = [formats.number(row.pixels) for row in rows]
         columns.append(
@@ -189,6 +189,17 @@ def class_table(
     return table
 
 
+def class_range(row: ClassRow, texts: Texts, formats: Formats) -> str:
+    """The values of a class as the reader's language writes them, or a dash."""
+    lower = formats.number(row.lower, bound_decimals(row.lower))
+    upper = formats.number(row.upper, bound_decimals(row.upper))
+    if row.lower is not None and row.upper is not None:
+        return texts("range_between", lower=lower, upper=upper)
+    if row.lower is not None:
+        return f"> {lower}"
+    return f"≤ {upper}" if row.upper is not None else DASH
+
+
 def figure_table(figures: Sequence[tuple[str, str]], width: float, palette: Palette = PALETTE) -> Table:
     """(label, value) one below the other, `width` points wide."""
     table = Table(
@@ -218,13 +229,3 @@ def _chip(shade: str | None) -> Drawing:
     chip = Drawing(11, 9)
     chip.add(Rect(0, 0, 11, 9, rx=2, ry=2, fillColor=hex_color(shade or theme.LINE), strokeColor=None))
     return chip
-
-
-def _range(row: ClassRow, texts: Texts, formats: Formats) -> str:
-    lower = formats.number(row.lower, bound_decimals(row.lower))
-    upper = formats.number(row.upper, bound_decimals(row.upper))
-    if row.lower is not None and row.upper is not None:
-        return texts("range_between", lower=lower, upper=upper)
-    if row.lower is not None:
-        return f"> {lower}"
-    return f"≤ {upper}" if row.upper is not None else DASH

@@ -46,6 +46,7 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         ),
         # conclusion
         "conclusion": ("Conclusion", "Заключение", "Concluzie"),
+        "notes": ("What to bear in mind", "Что важно учесть", "De reținut"),
         # pictures
         "original_image": ("Original image", "Исходное изображение", "Imaginea originală"),
         "heatmap": ("Heatmap", "Тепловая карта", "Harta termică"),
@@ -62,6 +63,11 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         ),
         # classes
         "classes": ("Condition of the field", "Состояние поля", "Starea câmpului"),
+        "classes_of_values": (
+            "Classes of index values",
+            "Классы значений индекса",
+            "Clasele valorilor indicelui",
+        ),
         "class": ("Class", "Класс", "Clasa"),
         "range": ("Index values", "Значения индекса", "Valorile indicelui"),
         "pixels": ("Pixels", "Пиксели", "Pixeli"),
@@ -121,6 +127,26 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "valid_pixels": ("Valid pixels", "Годные пиксели", "Pixeli valizi"),
         "nodata_pixels": ("Pixels without data", "Пиксели без данных", "Pixeli fără date"),
         "invalid_pixels": ("Pixels not computable", "Невычислимые пиксели", "Pixeli necalculabili"),
+        "background_pixels": ("Soil and background", "Почва и фон, пиксели", "Sol și fundal, pixeli"),
+        "out_of_range_pixels": (
+            "Pixels out of range",
+            "Пиксели вне пределов индекса",
+            "Pixeli în afara intervalului",
+        ),
+        "sensor": ("Sensor", "Датчик", "Senzor"),
+        "sensor_reason": ("How it was recognised", "Как опознан датчик", "Cum a fost recunoscut"),
+        "bands_reason": ("How bands were named", "Как определены каналы", "Cum s-au stabilit benzile"),
+        "background": ("Soil mask", "Маска почвы", "Masca de sol"),
+        "background_kept": (
+            "only pixels with {index} above {above} count",
+            "учтены только пиксели, где {index} выше {above}",
+            "se iau în calcul doar pixelii cu {index} peste {above}",
+        ),
+        "background_share": (
+            "{share} of the image is left out",
+            "исключено {share} снимка",
+            "{share} din imagine este exclus",
+        ),
         "engine": ("Engine", "Движок расчёта", "Motor de calcul"),
         "versions": ("Versions", "Версии", "Versiuni"),
         "band_map": ("Bands used", "Каналы", "Benzi folosite"),
@@ -142,6 +168,31 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "камер с осторожностью.",
             "Necunoscută: valorile provin din pixelii fișierului, așa cum sunt. Comparați cu prudență "
             "imagini din zile sau de la camere diferite.",
+        ),
+        "calibration_dn": (
+            "Stored numbers (DN), not calibrated to reflectance: compare places in this image, not dates or "
+            "cameras.",
+            "Числа из файла (DN), не откалиброванные в отражательную способность: сравнивайте участки этого "
+            "снимка, а не разные даты или камеры.",
+            "Numere stocate (DN), necalibrate în reflectanță: comparați zone din această imagine, nu date sau "
+            "camere diferite.",
+        ),
+        "calibration_reflectance": (
+            "The values are reflectance.",
+            "Значения — отражательная способность.",
+            "Valorile sunt reflectanță.",
+        ),
+        "calibration_by": (
+            "Source of scale and offset: {source}.",
+            "Источник множителя и смещения: {source}.",
+            "Sursa factorului de scară și a decalajului: {source}.",
+        ),
+        "calibration_by_file_tags": ("the file", "файл", "fișierul"),
+        "calibration_by_caller": ("the request", "запрос", "cererea"),
+        "unaligned": (
+            "The bands are not aligned with each other.",
+            "Каналы не совмещены друг с другом.",
+            "Benzile nu sunt aliniate între ele.",
         ),
         "signature": ("Agronomist", "Агроном", "Agronom"),
         "signature_name": ("name and signature", "Ф. И. О., подпись", "nume și semnătură"),

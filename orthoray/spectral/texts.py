@@ -13,33 +13,28 @@ LANGUAGES: tuple[Language, ...] = ("ru", "ro", "en")
 
 
 @dataclass(frozen=True)
-class ThresholdTexts:
-    """Where the cuts of classes come from; `bases` is keyed by index, `crops` by the crop's English name."""
-
-    custom: str
-    crop: str
-    crops: Mapping[str, str]
-    legacy: str
-    legacy_inverted: str
-    rule_of_thumb: str
-    bases: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Texts:
-    """One language. Mappings are keyed by class name; `{share}` is a formatted percentage."""
+    """One language.
+
+    `labels`, `verdicts`, `advice` and `groups` are keyed by class name, `notes` by the code of a note, and
+    `subjects` by the field that an index serves (its domain). `{share}` is a formatted percentage, `{lower}`
+    and `{upper}` are cuts.
+    """
 
     decimal_mark: str
     percent_suffix: str
     labels: Mapping[str, str]
     verdicts: Mapping[str, str]
     advice: Mapping[str, str]
+    values_above: str
+    values_between: str
+    values_below: str
+    groups: Mapping[str, str]
+    lowest_first: str
     empty: str
-    mostly_invalid: str
-    visible_only: str
-    uncalibrated: str
-    inverted: str
-    sources: ThresholdTexts
+    all_background: str
+    subjects: Mapping[str, str]
+    notes: Mapping[str, str]
 
 
 TEXTS: Mapping[Language, Texts] = {
@@ -64,42 +59,88 @@ TEXTS: Mapping[Language, Texts] = {
             "severe_stress": "Осмотрите поле в ближайшие дни: возможны нехватка влаги, вредители, болезни.",
             "critical": "Растения там сильно угнетены или отсутствуют: осмотрите эти места первыми.",
         },
+        values_above="Наибольшую часть снимка ({share}) занимают значения выше {lower}.",
+        values_between="Наибольшую часть снимка ({share}) занимают значения выше {lower}, но не выше {upper}.",
+        values_below="Наибольшую часть снимка ({share}) занимают значения не выше {upper}.",
+        groups={
+            "healthy": "Из четырёх групп больше всего места ({share}) занимают самые высокие значения снимка.",
+            "mild_stress": "Из четырёх групп больше всего места ({share}) занимают значения выше средних.",
+            "severe_stress": "Из четырёх групп больше всего места ({share}) занимают значения ниже средних.",
+            "critical": "Из четырёх групп больше всего места ({share}) занимают самые низкие значения снимка.",
+        },
+        lowest_first="Осмотрите сначала места с самыми низкими значениями.",
         empty="Нет данных для анализа: на снимке нет ни одного пригодного пикселя.",
-        mostly_invalid="Пригодны только {share} пикселей, поэтому вывод может не относиться ко всему полю.",
-        visible_only=(
-            "Индекс рассчитан только по видимому свету и может не заметить нехватку влаги, "
-            "которую показал бы ближний инфракрасный канал."
+        all_background=(
+            "Нет данных для анализа: все пригодные пиксели отнесены к почве и фону. "
+            "Проверьте порог маски почвы."
         ),
-        uncalibrated=(
-            "Значения пикселей не откалиброваны в отражательную способность: "
-            "сравнивайте участки этого снимка, а не разные даты или камеры."
-        ),
-        inverted="Чем ниже этот индекс, тем больше растений, поэтому такие классы не говорят об их здоровье.",
-        sources=ThresholdTexts(
-            custom="Заданы в запросе.",
-            crop=(
-                "NDVI, культура: {crop}, как в прежней программе: здоровые растения выше {healthy}, стресс при "
-                "{stressed} и ниже; критическое состояние с половины порога стресса. "
-                "Не откалиброваны для фазы роста и датчика."
+        subjects={
+            "water": "воде",
+            "burn": "выгоревшим участкам",
+            "snow": "снегу и льду",
+            "soil": "открытой почве",
+            "urban": "застройке",
+            "clouds": "облакам",
+        },
+        notes={
+            "relative": (
+                "Классы относятся только к этому снимку: «Здоровые» — самые высокие его значения, "
+                "«Критическое» — самые низкие. Сами по себе они не говорят о здоровье растений."
             ),
-            crops={"corn": "кукуруза", "wheat": "пшеница", "barley": "ячмень"},
-            legacy=(
-                "Постоянные пороги прежней программы для фотографий RGB; "
-                "не откалиброваны для культуры и камеры."
+            "inverted": (
+                "Чем ниже этот индекс, тем больше растений или тем лучше их состояние, "
+                "поэтому такие классы не говорят об их здоровье."
             ),
-            legacy_inverted="У этого индекса НИЗКИЕ значения — это растения.",
-            rule_of_thumb=(
-                "Ориентировочные пороги для отражательной способности ({basis}); не откалиброваны для культуры, "
-                "фазы роста и датчика. Если у вас есть свои пороги, задайте их."
+            "no_direction": (
+                "Более высокие значения этого индекса не означают, что растения здоровее: названия классов "
+                "показывают лишь порядок от высоких значений к низким."
             ),
-            bases={
-                "NDVI": "USGS: от 0,6 — густая, от 0,2 до 0,5 — редкая или увядающая растительность",
-                "GNDVI": "как для NDVI, но в более узком диапазоне, который даёт зелёный канал",
-                "NDRE": "крайний красный канал насыщается позже, поэтому густой покров лежит ниже, чем в NDVI",
-                "SAVI": "пороги NDVI, сниженные поправкой на почву, L = 0,5",
-                "EVI": "густой покров лежит между 0,4 и 0,8, ниже, чем в NDVI",
-            },
-        ),
+            "not_vegetation": (
+                "Этот индекс относится к {subject}, а не к состоянию растений: названия классов означают лишь "
+                "порядок от высоких значений к низким."
+            ),
+            "own_formula": (
+                "Индекс рассчитан по формуле из запроса. Какие её значения хороши для посевов, неизвестно: "
+                "названия классов означают лишь порядок от высоких значений к низким."
+            ),
+            "mostly_invalid": (
+                "Пригодны только {share} пикселей, поэтому вывод может не относиться ко всему полю."
+            ),
+            "background": "Почва и фон ({share} снимка) исключены: доли классов относятся к остальной его части.",
+            "visible_only": (
+                "Индекс рассчитан только по видимому свету и может не заметить нехватку влаги, "
+                "которую показал бы ближний инфракрасный канал."
+            ),
+            "uncalibrated": (
+                "Значения пикселей не откалиброваны в отражательную способность: "
+                "сравнивайте участки этого снимка, а не разные даты или камеры."
+            ),
+            "not_reflectance": (
+                "Этому индексу нужна отражательная способность, а значения пикселей не откалиброваны в неё, "
+                "поэтому сами по себе числа индекса не имеют смысла. Укажите масштаб значений или возьмите "
+                "откалиброванный снимок."
+            ),
+            "calibration_unknown": (
+                "В файле не сказано, являются ли его значения отражательной способностью: "
+                "сравнивайте участки этого снимка, а не разные даты или камеры."
+            ),
+            "reflectance_unknown": (
+                "Этому индексу нужна отражательная способность (от 0 до 1), а в файле не сказано, она ли в нём "
+                "записана. Если нет, числа индекса не имеют смысла."
+            ),
+            "unaligned": (
+                "Каналы этой исходной съёмки не совмещены друг с другом: "
+                "на краях растений и рядов значения неверны."
+            ),
+            "odd_reflectance": (
+                "Отражательная способность обычно лежит между 0,001 и 1,5, а {share} значений в каналах выходят "
+                "за эти пределы: проверьте масштаб, смещение и калибровку."
+            ),
+            "out_of_range": (
+                "За обычные пределы этого индекса выходят {share} его значений: "
+                "проверьте, верно ли указаны каналы и их масштаб."
+            ),
+        },
     ),
     "ro": Texts(
         decimal_mark=",",
@@ -124,45 +165,87 @@ TEXTS: Mapping[Language, Texts] = {
             ),
             "critical": "Acolo plantele sunt foarte slăbite sau lipsesc: verificați mai întâi aceste locuri.",
         },
+        values_above="Cea mai mare parte a imaginii ({share}) are valori peste {lower}.",
+        values_between="Cea mai mare parte a imaginii ({share}) are valori peste {lower}, dar nu peste {upper}.",
+        values_below="Cea mai mare parte a imaginii ({share}) are valori de cel mult {upper}.",
+        groups={
+            "healthy": "Dintre cele patru grupe, cea mai întinsă ({share}) are cele mai mari valori ale imaginii.",
+            "mild_stress": "Dintre cele patru grupe, cea mai întinsă ({share}) are valori peste cele medii.",
+            "severe_stress": "Dintre cele patru grupe, cea mai întinsă ({share}) are valori sub cele medii.",
+            "critical": "Dintre cele patru grupe, cea mai întinsă ({share}) are cele mai mici valori ale imaginii.",
+        },
+        lowest_first="Verificați mai întâi locurile cu cele mai mici valori.",
         empty="Nu există date pentru analiză: imaginea nu conține niciun pixel valid.",
-        mostly_invalid=(
-            "Doar {share} dintre pixeli sunt valizi, deci concluzia poate să nu descrie întregul câmp."
+        all_background=(
+            "Nu există date pentru analiză: toți pixelii valizi au fost socotiți sol și fundal. "
+            "Verificați pragul măștii de sol."
         ),
-        visible_only=(
-            "Indicele folosește doar lumina vizibilă și poate să nu arate lipsa apei, "
-            "pe care ar arăta-o infraroșul apropiat."
-        ),
-        uncalibrated=(
-            "Valorile pixelilor nu sunt calibrate în reflectanță: "
-            "comparați zone din această imagine, nu date sau camere diferite."
-        ),
-        inverted="Cu cât acest indice este mai mic, cu atât sunt mai multe plante, "
-        "deci aceste clase nu descriu sănătatea lor.",
-        sources=ThresholdTexts(
-            custom="Date în cerere.",
-            crop=(
-                "NDVI, cultura: {crop}, ca în programul anterior: sănătos peste {healthy}, stres la {stressed} "
-                "și mai jos; critic de la jumătatea pragului de stres. "
-                "Necalibrate pentru o fază de creștere sau un senzor."
+        subjects={
+            "water": "apă",
+            "burn": "suprafețe arse",
+            "snow": "zăpadă și gheață",
+            "soil": "sol descoperit",
+            "urban": "zone construite",
+            "clouds": "nori",
+        },
+        notes={
+            "relative": (
+                "Clasele sunt valabile doar pentru această imagine: „Sănătos” înseamnă cele mai mari valori ale "
+                "ei, „Critic” cele mai mici. În sine, ele nu spun nimic despre sănătatea plantelor."
             ),
-            crops={"corn": "porumb", "wheat": "grâu", "barley": "orz"},
-            legacy=(
-                "Praguri fixe ale programului anterior pentru fotografii RGB; "
-                "necalibrate pentru o cultură sau o cameră."
+            "inverted": (
+                "Cu cât acest indice este mai mic, cu atât sunt mai multe plante sau starea lor este mai bună, "
+                "deci aceste clase nu descriu sănătatea lor."
             ),
-            legacy_inverted="La acest indice valorile MICI înseamnă vegetație.",
-            rule_of_thumb=(
-                "Praguri orientative pentru reflectanță ({basis}); necalibrate pentru o cultură, o fază de "
-                "creștere sau un senzor. Dacă aveți praguri proprii, trimiteți-le."
+            "no_direction": (
+                "Valorile mai mari ale acestui indice nu înseamnă plante mai sănătoase: numele claselor arată "
+                "doar ordinea de la valori mari la valori mici."
             ),
-            bases={
-                "NDVI": "USGS: de la 0,6 vegetație densă, între 0,2 și 0,5 rară sau în curs de uscare",
-                "GNDVI": "ca la NDVI, pe intervalul mai îngust pe care îl dă verdele",
-                "NDRE": "marginea roșie se saturează mai târziu, deci un covor dens se află mai jos decât în NDVI",
-                "SAVI": "pragurile NDVI scăzute cu termenul solului, L = 0,5",
-                "EVI": "un covor dens se află între 0,4 și 0,8, mai jos decât în NDVI",
-            },
-        ),
+            "not_vegetation": (
+                "Acest indice se referă la {subject}, nu la starea plantelor: numele claselor arată doar ordinea "
+                "de la valori mari la valori mici."
+            ),
+            "own_formula": (
+                "Indicele este calculat după formula din cerere. Nu se știe care dintre valorile ei sunt bune "
+                "pentru cultură: numele claselor arată doar ordinea de la valori mari la valori mici."
+            ),
+            "mostly_invalid": (
+                "Doar {share} dintre pixeli sunt valizi, deci concluzia poate să nu descrie întregul câmp."
+            ),
+            "background": "Solul și fundalul ({share} din imagine) sunt excluse: ponderile se referă la rest.",
+            "visible_only": (
+                "Indicele folosește doar lumina vizibilă și poate să nu arate lipsa apei, "
+                "pe care ar arăta-o infraroșul apropiat."
+            ),
+            "uncalibrated": (
+                "Valorile pixelilor nu sunt calibrate în reflectanță: "
+                "comparați zone din această imagine, nu date sau camere diferite."
+            ),
+            "not_reflectance": (
+                "Acest indice are nevoie de reflectanță, iar valorile pixelilor nu sunt calibrate în reflectanță, "
+                "deci numerele lui nu au sens în sine. Indicați scara valorilor sau folosiți o imagine calibrată."
+            ),
+            "calibration_unknown": (
+                "Fișierul nu spune dacă valorile lui sunt reflectanță: "
+                "comparați zone din această imagine, nu date sau camere diferite."
+            ),
+            "reflectance_unknown": (
+                "Acest indice are nevoie de reflectanță (de la 0 la 1), iar fișierul nu spune dacă o conține. "
+                "Dacă nu, numerele indicelui nu au sens."
+            ),
+            "unaligned": (
+                "Benzile acestei capturi brute nu sunt aliniate între ele: "
+                "la marginile plantelor și ale rândurilor valorile sunt greșite."
+            ),
+            "odd_reflectance": (
+                "De obicei reflectanța este între 0,001 și 1,5, dar {share} dintre valorile benzilor ies din acest "
+                "interval: verificați scara, decalajul și calibrarea."
+            ),
+            "out_of_range": (
+                "Din intervalul obișnuit al acestui indice ies {share} dintre valorile lui: "
+                "verificați dacă benzile și scara lor sunt indicate corect."
+            ),
+        },
     ),
     "en": Texts(
         decimal_mark=".",
@@ -185,38 +268,84 @@ TEXTS: Mapping[Language, Texts] = {
             "severe_stress": "Inspect the field within days: lack of water, pests or disease are possible.",
             "critical": "Plants there are failing or missing: inspect these places first.",
         },
+        values_above="The largest part of the image ({share}) has values above {lower}.",
+        values_between="The largest part of the image ({share}) has values above {lower} but not above {upper}.",
+        values_below="The largest part of the image ({share}) has values of {upper} and below.",
+        groups={
+            "healthy": "Of the four groups the one with the image's highest values is the largest: {share}.",
+            "mild_stress": "Of the four groups the one above the middle values is the largest: {share}.",
+            "severe_stress": "Of the four groups the one below the middle values is the largest: {share}.",
+            "critical": "Of the four groups the one with the image's lowest values is the largest: {share}.",
+        },
+        lowest_first="Inspect the places with the lowest values first.",
         empty="There is nothing to analyse: the image has no valid pixel.",
-        mostly_invalid="Only {share} of the pixels are valid, so this may not describe the whole field.",
-        visible_only=(
-            "The index uses visible light only and can miss water stress that near infrared would show."
+        all_background=(
+            "There is nothing to analyse: every valid pixel was taken for soil and background. "
+            "Check the threshold of the soil mask."
         ),
-        uncalibrated=(
-            "The pixel values are not calibrated to reflectance: "
-            "compare places in this image, not dates or cameras."
-        ),
-        inverted="The lower this index, the more vegetation, so these classes do not describe its health.",
-        sources=ThresholdTexts(
-            custom="Given with the request.",
-            crop=(
-                "NDVI of {crop} as in the earlier program: healthy above {healthy}, stressed at {stressed} "
-                "and below; critical is set at half of stressed. "
-                "Not calibrated for a growth stage or a sensor."
+        subjects={
+            "water": "water",
+            "burn": "burned ground",
+            "snow": "snow and ice",
+            "soil": "bare soil",
+            "urban": "built-up land",
+            "clouds": "clouds",
+        },
+        notes={
+            "relative": (
+                "The classes hold for this image only: “Healthy” stands for its highest values and “Critical” "
+                "for its lowest. In themselves they say nothing of the health of plants."
             ),
-            crops={"corn": "corn", "wheat": "wheat", "barley": "barley"},
-            legacy="Fixed cuts of the earlier program for RGB photos; not calibrated for a crop or a camera.",
-            legacy_inverted="In this index LOW is vegetation.",
-            rule_of_thumb=(
-                "Rule of thumb for reflectance ({basis}); not calibrated for a crop, a growth stage or a "
-                "sensor. Send your own thresholds where you have them."
+            "inverted": (
+                "The lower this index, the more vegetation or the better its state, "
+                "so these classes do not describe its health."
             ),
-            bases={
-                "NDVI": "USGS: 0.6 and more dense, 0.2 to 0.5 sparse or senescing vegetation",
-                "GNDVI": "as for NDVI, over the narrower range that green gives",
-                "NDRE": "red edge saturates later, so a dense canopy lies lower than in NDVI",
-                "SAVI": "the cuts of NDVI lowered by the soil term, L = 0.5",
-                "EVI": "a dense canopy lies at 0.4 to 0.8, lower than in NDVI",
-            },
-        ),
+            "no_direction": (
+                "Higher values of this index do not mean healthier plants: the names of the classes only show "
+                "the order from high values to low."
+            ),
+            "not_vegetation": (
+                "This index is about {subject}, not about the state of plants: the names of the classes only show "
+                "the order from high values to low."
+            ),
+            "own_formula": (
+                "The index is a formula given with the request. Which of its values are good for a crop is not "
+                "known: the names of the classes only show the order from high values to low."
+            ),
+            "mostly_invalid": "Only {share} of the pixels are valid, so this may not describe the whole field.",
+            "background": "Soil and background ({share} of the image) are left out: the shares are of the rest.",
+            "visible_only": (
+                "The index uses visible light only and can miss water stress that near infrared would show."
+            ),
+            "uncalibrated": (
+                "The pixel values are not calibrated to reflectance: "
+                "compare places in this image, not dates or cameras."
+            ),
+            "not_reflectance": (
+                "This index needs reflectance and the pixel values are not calibrated to it, so its numbers have "
+                "no meaning as such. Send the scale of the values, or use a calibrated image."
+            ),
+            "calibration_unknown": (
+                "The file does not say whether its values are reflectance: "
+                "compare places in this image, not dates or cameras."
+            ),
+            "reflectance_unknown": (
+                "This index needs reflectance (0 to 1), and the file does not say whether that is what it holds. "
+                "If not, the numbers of the index have no meaning."
+            ),
+            "unaligned": (
+                "The bands of this raw capture are not aligned with each other: "
+                "at the edges of plants and rows the values are wrong."
+            ),
+            "odd_reflectance": (
+                "Reflectance usually lies between 0.001 and 1.5, but {share} of the band values lie outside: "
+                "check scale, offset and calibration."
+            ),
+            "out_of_range": (
+                "{share} of the values lie outside the usual range of this index: "
+                "check that the bands and their scale are right."
+            ),
+        },
     ),
 }
 

@@ -116,6 +116,43 @@ def test_a_scale_that_changes_nothing_is_not_told(scale: Any, offset: Any) -> No
     assert not {"scale", "offset"} & set(read({"provenance": facts}, {}).provenance)
 
 
+CUTS = [0.53117984533, 0.343749970197, 12345.678]
+RELATIVE = {
+    "provenance": {
+        "domain": "water",
+        "thresholds": {"id": "jenks/1", "cuts": CUTS},
+        "circumstances": {"relative": True, "describes_health": False},
+    },
+    "statistics": {
+        "background_pixels": 4,
+        "out_of_range_pixels": 2,
+        "classes": [{"name": "healthy", "lower": CUTS[0], "upper": None}],
+    },
+    "index_type": "NDXX",
+    "conclusion": "Said.",
+    "warnings": [{"code": "a", "text": "Said."}, {"code": "b", "text": "Beside."}],
+}
+
+
+def test_what_the_image_itself_gave_is_read() -> None:
+    content = read(RELATIVE, {}, "en")
+    assert content.thresholds.cuts == (0.3437, 0.5312, 12346.0)
+    assert content.classes[0].lower == 0.5312
+    assert content.classes[0].upper is None
+    assert content.statistics.background_pixels == 4
+    assert content.statistics.out_of_range_pixels == 2
+    assert content.notes == ("Beside.",)
+    assert not content.describes_health
+    assert content.index.purpose is not None
+    assert "water" in content.index.purpose
+
+
+def test_a_users_own_cuts_keep_their_digits() -> None:
+    content = read({"provenance": {"thresholds": {"id": "custom", "cuts": [0.123456, 0.0, -1]}}}, {})
+    assert content.thresholds.cuts == (-1.0, 0.0, 0.123456)
+    assert content.describes_health
+
+
 def test_a_users_own_words_replace_the_usual_ones() -> None:
     usual = read().index
     own = read(index_text=IndexText(description="Для всего.")).index

@@ -226,6 +226,44 @@ def test_a_picture_of_nothing_leaves_a_note(language: str, note: str) -> None:
     assert len(PdfReader(BytesIO(pdf)).pages[0].images) == 0
 
 
+def test_notes_stand_beside_the_conclusion() -> None:
+    text = text_of(report_pdf(whole("ru", notes=("Первое.", "<Второе>."))))
+    assert "растений здоровы. Что важно учесть Первое. <Второе>." in text
+    assert "Что важно учесть" not in text_of(report_pdf(whole("ru")))
+    assert "Первое." in text_of(report_pdf(whole("ru", conclusion=None, notes=("Первое.",))))
+
+
+@pytest.mark.parametrize(
+    ("language", "titles", "largest"),
+    [
+        ("en", ("Healthy vegetation", "Condition of the field", "Classes of index values"), "class: > 0.10"),
+        ("ru", ("Здоровые растения", "Состояние поля", "Классы значений индекса"), "класс: > 0,10"),
+        ("ro", ("Vegetație sănătoasă", "Starea câmpului", "Clasele valorilor indicelui"), "mare: > 0,10"),
+    ],
+)
+def test_where_classes_are_not_health_nothing_is_called_healthy(
+    language: str, titles: tuple[str, str, str], largest: str
+) -> None:
+    healthy, condition, values = titles
+    text = text_of(report_pdf(whole(language, describes_health=False)))
+    assert healthy not in text
+    assert condition not in text
+    assert values in text
+    assert largest in text
+    assert healthy in text_of(report_pdf(whole(language)))
+
+
+def test_pixels_out_of_range_and_of_the_background_are_counted_where_there_are_some() -> None:
+    statistics = StatisticsFacts(1000, 20, 3, background_pixels=4321, out_of_range_pixels=17)
+    text = text_of(report_pdf(whole(statistics=statistics)))
+    assert "Soil and background 4,321" in text
+    assert "Pixels out of range 17" in text
+    statistics = StatisticsFacts(1000, 20, 3, background_pixels=0, out_of_range_pixels=0)
+    text = text_of(report_pdf(whole(statistics=statistics)))
+    assert "background" not in text
+    assert "out of range" not in text
+
+
 def test_a_palette_colours_the_report() -> None:
     def drawn(pdf: bytes) -> bytes:
         contents = [page.get_contents() for page in PdfReader(BytesIO(pdf)).pages]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orthoray.errors import BadInput
-from orthoray.reporting.formats import DASH, Formats, apportion, bound_decimals
+from orthoray.reporting.formats import DASH, Formats, apportion, bound_decimals, significant
 from orthoray.reporting.texts import texts_for
 
 EN, RU, RO = (Formats(texts_for(language)) for language in ("en", "ru", "ro"))
@@ -114,3 +114,16 @@ def test_an_unknown_language_is_refused_with_the_choice() -> None:
     with pytest.raises(BadInput, match="Romanian") as caught:
         texts_for("uk")
     assert caught.value.fields["languages"] == ["en", "ru", "ro"]
+
+
+def test_a_plain_number_has_the_digits_that_it_has() -> None:
+    assert [formats.plain(-0.0001) for formats in (EN, RU, RO)] == ["−0.0001", "−0,0001", "−0,0001"]
+    assert EN.plain(2.0) == "2"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.249999985, 0.25), (-0.53117984, -0.5312), (0.0, 0.0), (123456.7, 123457.0), (-1e-45, 0.0)],
+)
+def test_a_cut_of_an_image_has_as_many_digits_as_it_is_worth(value: float, shown: float) -> None:
+    assert significant(value) == pytest.approx(shown, abs=1e-12)

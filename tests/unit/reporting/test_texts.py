@@ -7,8 +7,10 @@ from string import Formatter
 import pytest
 
 from orthoray.reporting.fonts import showable
-from orthoray.reporting.purposes import PURPOSES, purpose_of
-from orthoray.reporting.texts import LANGUAGES, MONTHS, PHRASES
+from orthoray.reporting.purposes import DOMAINS, PURPOSES, purpose_of
+from orthoray.reporting.texts import LANGUAGES, MONTHS, PHRASES, Texts
+from orthoray.reporting.verdict import class_label
+from orthoray.spectral.texts import TEXTS
 
 
 def placeholders(phrase: str) -> set[str]:
@@ -27,7 +29,7 @@ def test_phrase_is_whole(key: str) -> None:
 
 def test_romanian_is_written_with_commas_below_not_cedillas() -> None:
     romanian = " ".join(phrases[2] for phrases in PHRASES.values())
-    romanian += " ".join(sentences[2] for sentences in PURPOSES.values())
+    romanian += " ".join(sentences[2] for sentences in (*PURPOSES.values(), *DOMAINS.values()))
     assert not set("şţŞŢ") & set(romanian)
     assert {"ș", "ț"} <= set(romanian)
 
@@ -42,6 +44,21 @@ def test_purposes_are_known_by_name_in_any_case(language: str) -> None:
     assert purpose_of("ExG", language)
     assert purpose_of("XYZ", language) is None
     assert purpose_of(None, language) is None
-    for sentences in PURPOSES.values():
+    for sentences in (*PURPOSES.values(), *DOMAINS.values()):
         sentence = sentences[LANGUAGES.index(language)]
         assert showable(sentence) == sentence
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_index_without_a_sentence_of_its_own_has_that_of_its_domain(language: str) -> None:
+    assert purpose_of("XYZ", language, "burn") == DOMAINS["burn"][LANGUAGES.index(language)]
+    assert purpose_of("NDWI", language, "water") == purpose_of("NDWI", language)
+    assert purpose_of("LSWI", language, "water") == purpose_of("NDMI", language)
+    assert TEXTS[language].subjects.keys() == DOMAINS.keys()
+    assert purpose_of("XYZ", language, "vegetation") is None
+
+
+def test_classes_are_called_as_the_analysis_calls_them() -> None:
+    for language, texts in TEXTS.items():
+        for name, label in texts.labels.items():
+            assert class_label(name, Texts(language)) == label

@@ -1,0 +1,119 @@
+"""How a result came about, read from a run's record: calibration, masks, bands, engine, as printable words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orthoray.reporting import records
+from orthoray.reporting.formats import Formats
+from orthoray.reporting.texts import Texts
+
+Record = Mapping[str, Any]
+
+USER_FORMULA = "expr"
+"""The name of every index that is a formula of a request."""
+
+
+def provenance_words(run: Record, texts: Texts) -> dict[str, str]:
+    """What the record of `run` tells of its making, by a key of `texts.PHRASES`; what it lacks is left out."""
+    facts = records.mapping(run, "provenance")
+    calibration = records.mapping(facts, "calibration")
+    words = {
+        "run_id": records.text(run.get("id")),
+        "completed_at": records.text(run.get("completed_at")),
+        "band_map": records.listed(facts.get("band_map"), sign=" = "),
+        "sensor": records.text(facts.get("sensor")),
+        "sensor_reason": records.text(facts.get("sensor_reason")),
+        "bands_reason": records.text(facts.get("bands_reason")),
+        "scale": _factor(facts, calibration, "scale", 1.0, texts),
+        "offset": _factor(facts, calibration, "offset", 0.0, texts),
+        "background": _background(run, records.mapping(facts, "background"), texts),
+        "calibration": _calibration(calibration, facts.get("scale_applied") is not False, texts)
+        or records.text(facts.get("calibration")),
+        **{key: records.listed(facts.get(key)) for key in ("engine", "versions", "image_sha256")},
+    }
+    if words["sensor_reason"] == words["bands_reason"]:
+        del words["sensor_reason"]
+    return {key: value for key, value in words.items() if value is not None}
+
+
+def notes_beside(run: Record, conclusion: str | None) -> tuple[str, ...]:
+    """The texts of the run's warnings that its conclusion does not say already."""
+    texts = (records.text(note.get("text")) for note in records.items(run.get("warnings")))
+    return tuple(text for text in texts if text and text not in (conclusion or ""))
+
+
+def describes_health(run: Record) -> bool:
+    """Whether the names of the classes may be taken at their word: unless the record says no."""
+    circumstances = records.mapping(records.mapping(run, "provenance"), "circumstances")
+    return circumstances.get("describes_health") is not False
+
+
+def _calibration(calibration: Record, applied: bool, texts: Texts) -> str | None:
+    """What the pixels are, who says so, and whether the bands lie on each other.
+
+    What is reflectance by its scale went into the formula as stored numbers where that was not `applied`.
+    """
+    state = records.text(calibration.get("state"))
+    if state not in {"dn", "reflectance", "unknown"}:
+        return None
+    source = records.text(calibration.get("source"))
+    if not applied and state == "reflectance":
+        state, source = "dn", None
+    said = [texts(f"calibration_{state}")]
+    if source not in {None, "none"}:
+        known = texts.get(f"calibration_by_{source}".replace(" ", "_"))
+        said.append(texts("calibration_by", source=known or source))
+    if calibration.get("aligned") is False:
+        said.append(texts("unaligned"))
+    return " ".join(said)
+
+
+def _factor(facts: Record, calibration: Record, key: str, neutral: float, texts: Texts) -> str | None:
+    """A scale or offset that was applied, or one that the file has and that was not; None where it is neutral."""
+    applied = records.numbers(calibration.get(f"{key}s"))
+    if applied and facts.get("scale_applied") is not False:
+        return _by_band(applied, records.mapping(facts, "band_map"), neutral, Formats(texts))
+    stored = facts.get(key)
+    members = stored.values() if isinstance(stored, Mapping) else [stored]
+    if all(records.number(member) in {None, neutral} for member in members):
+        return None
+    value = records.listed(stored, sign=" = ")
+    return value if facts.get("scale_applied") is True else texts("not_applied", value=value)
+
+
+def _by_band(values: Sequence[float], band_map: Record, neutral: float, formats: Formats) -> str | None:
+    """One number where all the bands used have it, else `R = 0.0001; N = 0.0002`; None where all are neutral."""
+    numbers = {name: records.whole(number) for name, number in band_map.items()}
+    used = {
+        name: values[number - 1]
+        for name, number in numbers.items()
+        if number is not None and 1 <= number <= len(values)
+    } or {str(number): value for number, value in enumerate(values, start=1)}
+    distinct = set(used.values())
+    if distinct == {neutral}:
+        return None
+    if len(distinct) == 1:
+        return formats.plain(distinct.pop())
+    return "; ".join(f"{name} = {formats.plain(value)}" for name, value in used.items())
+
+
+def _background(run: Record, background: Record, texts: Texts) -> str | None:
+    """Which pixels counted as plants, and how much of the image was left out."""
+    formats = Formats(texts)
+    index = records.text(background.get("index"))
+    if index == USER_FORMULA:
+        index = records.text(background.get("formula"))
+    above = records.number(background.get("above"))
+    if index is None or above is None:
+        return None
+    kept = texts("background_kept", index=index, above=formats.plain(above))
+    statistics = records.mapping(run, "statistics")
+    counts = [
+        records.whole(statistics.get(f"{kind}_pixels")) or 0
+        for kind in ("background", "valid", "nodata", "invalid")
+    ]
+    if not sum(counts):
+        return kept
+    return f"{kept}; {texts('background_share', share=formats.percent(100.0 * counts[0] / sum(counts)))}"
