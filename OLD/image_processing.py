@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import numpy as np
 import rawpy
 from numpy.typing import ArrayLike, NDArray
 
-from orthoray.errors import NotAnImage, TruncatedImage
+from orthoray.errors import OrthoRayError, TruncatedImage
 from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.legacy import LegacyIndices, classify_legacy, write_legacy_heatmap
+from orthoray.spectral.metadata import read_metadata
+from orthoray.spectral.orientation import UPRIGHT
+from orthoray.spectral.photo import decode_photo
+from orthoray.spectral.threads import run_together
 
 _RAW_SUFFIXES = frozenset({".raw", ".dng", ".nef", ".cr2", ".arw"})
 
@@ -37,7 +42,7 @@ def load_image(file_path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise RuntimeError(
             f"Не удалось открыть файл «{path.name}»: проверьте, что он существует и доступен для чтения."
         ) from error
-    except (NotAnImage, cv2.error, rawpy.LibRawError) as error:
+    except (OrthoRayError, cv2.error, rawpy.LibRawError) as error:
         raise RuntimeError(_unreadable(path)) from error
     if image is None or image.size == 0:
         raise RuntimeError(_unreadable(path))
@@ -52,9 +57,12 @@ def _unreadable(path: Path) -> str:
 
 
 def _load_picture(path: Path) -> NDArray[np.uint8] | None:
-    check_complete(path)
     # decoded from memory: on Windows OpenCV itself opens no path with Cyrillic letters
-    return cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)  # type: ignore[return-value]  # the stub does not know that 8-bit flags give uint8
+    encoded = path.read_bytes()
+    # decoders paint what is missing from a JPEG grey, and the proof that nothing is costs half a decode more
+    orientation = read_metadata(path).orientation or UPRIGHT
+    _, image = run_together(partial(check_complete, path), partial(decode_photo, encoded, orientation))
+    return image
 
 
 def _load_raw(path: Path) -> NDArray[np.uint8]:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from OLD.image_processing import compute_indices, load_image
+from orthoray.spectral.blend import overlay_below
+from orthoray.spectral.png import rgb_png
 
 
 def generate_problematic_ndvi_image(
@@ -37,17 +40,21 @@ def generate_problematic_ndvi_image(
     if not 0.0 <= alpha <= 1.0:
         raise ValueError("Прозрачность alpha должна быть от 0 до 1.")
     photo = load_image(input_image_path)
-    weak = compute_indices(photo)["NDVI_emp"] < threshold
-    colour = np.full_like(photo, overlay_color[::-1])
-    np.copyto(photo, cv2.addWeighted(colour, alpha, photo, 1.0 - alpha, 0.0), where=weak[..., None])
-    output = Path(output_path)
+    blue, green, red = overlay_color
+    weak = overlay_below(photo, compute_indices(photo)["NDVI_emp"], threshold, (red, green, blue), alpha)
+    Path(output_path).write_bytes(_encoded(weak, Path(output_path).suffix))
+
+
+def _encoded(photo: NDArray[np.uint8], suffix: str) -> bytes:
+    if suffix.lower() == ".png":
+        return rgb_png(photo)
     try:
-        written, encoded = cv2.imencode(output.suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+        written, encoded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
     except cv2.error:
         written = False
     if not written:
         raise RuntimeError("Результат можно записать только в формате PNG, JPG, TIFF или BMP.")
-    output.write_bytes(encoded.tobytes())
+    return encoded.tobytes()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

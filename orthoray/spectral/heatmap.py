@@ -1,94 +1,45 @@
-"""Heatmaps: colour maps as data, a float map to a palette PNG, and the legend that explains it.
+"""A float map to a heatmap: palette indices, and the palette PNG of them.
 
 Palette index 0 is always the invalid pixel (transparent); indices 1..255 are the colours from low to high.
 """
 
 from __future__ import annotations
 
-import importlib.resources
-import io
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
-from orthoray.errors import Impossible
-from orthoray.spectral.classes import ThresholdSet
-from orthoray.spectral.texts import TEXTS, Language, check_language, decimal
+from orthoray.spectral.colormaps import COLOUR_MAPS, DEFAULT, check_colour_map, palette
+from orthoray.spectral.legend import legend_dict, legend_png
+from orthoray.spectral.png import drawn_palette_png, palette_png
+from orthoray.spectral.stretch import Stretch, class_limits, limits_for, parse_stretch
+from orthoray.spectral.threads import run_in_strips, strips
 
-COLOUR_MAPS: Mapping[str, str] = MappingProxyType(
-    {
-        # ColorBrewer 2.0, RdYlGn, 11 classes (Brewer, Harrower): low is red, high is green
-        "rdylgn": "a50026 d73027 f46d43 fdae61 fee08b ffffbf d9ef8b a6d96a 66bd63 1a9850 006837",
-        # viridis (van der Walt, Smith) at every tenth: safe for colour-blind readers
-        "viridis": "440154 482475 414487 355f8d 2a788e 21918c 22a884 44bf70 7ad151 bddf26 fde725",
-        # OpenCV's JET with red and blue swapped, the look of the legacy heatmaps: low is red, high is blue
-        "jet_legacy": "800000 ff0000 ff8000 ffff00 80ff80 00ffff 0080ff 0000ff 000080",
-    }
-)
-"""Evenly spaced anchors (sRGB, hex) from low to high, interpolated linearly."""
+__all__ = [
+    "COLOUR_MAPS",
+    "Stretch",
+    "check_colour_map",
+    "class_limits",
+    "colorize",
+    "heatmap_png",
+    "legend_dict",
+    "legend_png",
+    "limits_for",
+    "palette",
+    "palette_png",
+    "parse_stretch",
+    "strips",
+]
+
+Map = NDArray[np.floating[Any]]
 
 _COLOURS = 255
 _MIDDLE = 128
-_STRIP_PIXELS = 1 << 16  # float32 scratch of this size stays in the processor's cache
 
 
-@cache
-def palette(cmap: str) -> NDArray[np.uint8]:
-    """The 256 colours of a colour map: uint8 (256, 3) sRGB, row 0 (black) for invalid pixels.
-
-    Raises:
-        Impossible: there is no such colour map.
-    """
-    if cmap not in COLOUR_MAPS:
-        known = ", ".join(COLOUR_MAPS)
-        raise Impossible(f"There is no colour map of this name: choose one of {known}.", known=[*COLOUR_MAPS])
-    anchors = np.array(
-        [list(bytes.fromhex(anchor)) for anchor in COLOUR_MAPS[cmap].split()], dtype=np.float64
-    )
-    at = np.linspace(0.0, len(anchors) - 1.0, _COLOURS)
-    table = np.zeros((256, 3), dtype=np.uint8)
-    for channel in range(3):
-        table[1:, channel] = np.rint(np.interp(at, np.arange(len(anchors)), anchors[:, channel]))
-    table.flags.writeable = False
-    return table
-
-
-def class_limits(
-    cuts: tuple[float, float, float], value_range: tuple[float, float] | None
-) -> tuple[float, float]:
-    """The value limits of a heatmap whose colours agree with its classes.
-
-    The rule: the outer cuts lie at a quarter and three quarters of the colour bar, clipped to the index's
-    `value_range` where it has one. So a colour means the same in every picture of an index, pictures of different
-    days can be compared, and stress never looks healthy because the rest of the field is worse.
-
-    Args:
-        cuts: three descending cuts of a `ThresholdSet`.
-        value_range: (lowest, highest) value that the index can have.
-    """
-    margin = (cuts[0] - cuts[2]) / 2
-    low, high = round(cuts[2] - margin, 9), round(cuts[0] + margin, 9)
-    if value_range is None or low >= value_range[1] or high <= value_range[0]:
-        return low, high
-    return max(low, value_range[0]), min(high, value_range[1])
-
-
-def strips(height: int, width: int) -> Iterator[slice]:
-    """Row slices of about 65 thousand pixels, for work whose scratch memory should stay small."""
-    rows = max(1, _STRIP_PIXELS // max(1, width))
-    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
-
-
-def colorize(
-    values: NDArray[np.floating[Any]], vmin: float, vmax: float, cmap: str = "rdylgn"
-) -> NDArray[np.uint8]:
+def colorize(values: Map, vmin: float, vmax: float, cmap: str = DEFAULT) -> NDArray[np.uint8]:
     """Palette indices of a map: uint8 (H, W), 0 where it is NaN, else 1 (at `vmin`) to 255 (at `vmax`).
 
     Args:
@@ -102,21 +53,39 @@ def colorize(
             valid.
         Impossible: there is no such colour map.
     """
-    palette(cmap)
+    check_colour_map(cmap)
+    draw = _drawer(values, vmin, vmax)
+    indices = np.empty(values.shape, dtype=np.uint8)
+    run_in_strips(lambda rows: draw(rows, indices[rows]), *values.shape)
+    return indices
+
+
+def heatmap_png(values: Map, vmin: float, vmax: float, cmap: str = DEFAULT) -> bytes:
+    """The heatmap of a float32 (H, W) map as a palette PNG; NaN is transparent.
+
+    Raises as `colorize`, and ValueError where the map has no pixel.
+    """
+    colours = palette(cmap)
+    draw = _drawer(values, vmin, vmax)
+    return drawn_palette_png(values.shape[0], values.shape[1], draw, colours, transparent=0)
+
+
+def _drawer(values: Map, vmin: float, vmax: float) -> Callable[[slice, NDArray[np.uint8]], None]:
+    """What writes the palette indices of rows of a map into an array of their shape. Raises as `colorize`."""
     if values.ndim != 2:
         raise ValueError(f"a map has two dimensions, not {values.ndim}")
-    indices = np.empty(values.shape, dtype=np.uint8)
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = np.float32(vmin), np.float32(vmax)
         span = high - low
-        if not np.isfinite(span):
-            if np.isnan(values).all():
-                indices.fill(0)
-                return indices
-            raise ValueError("the limits of a heatmap must be finite")
-        if span < 0:
-            raise ValueError("vmin must not exceed vmax")
-        for rows in strips(*values.shape):
+    if not np.isfinite(span):
+        if np.isnan(values).all():
+            return _draw_nothing
+        raise ValueError("the limits of a heatmap must be finite")
+    if span < 0:
+        raise ValueError("vmin must not exceed vmax")
+
+    def draw(rows: slice, out: NDArray[np.uint8]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
             part = values[rows].astype(np.float32)
             part -= low
             if span > 0:
@@ -130,257 +99,10 @@ def colorize(
             np.clip(part, 1.0, 255.5, out=part)
             # fmax takes 0 where the other side is NaN: the invalid index, without a mask
             np.fmax(part, 0.0, out=part)
-            indices[rows] = part
-    return indices
+            out[...] = part
+
+    return draw
 
 
-def palette_png(
-    indices: NDArray[np.uint8], colours: NDArray[np.uint8], transparent: int | None = None
-) -> bytes:
-    """An 8-bit palette PNG.
-
-    Args:
-        indices: uint8 (H, W), not empty.
-        colours: uint8 (256, 3) sRGB.
-        transparent: the palette index that is fully transparent, if any.
-
-    Raises:
-        ValueError: `indices` is not a picture of at least one pixel.
-    """
-    if indices.ndim != 2 or indices.size == 0:
-        raise ValueError("a heatmap needs at least one pixel")
-    height, width = indices.shape
-    picture = Image.frombuffer("P", (width, height), np.ascontiguousarray(indices), "raw", "P", 0, 1)
-    picture.putpalette(colours.tobytes())
-    options: dict[str, Any] = {} if transparent is None else {"transparency": transparent}
-    out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=1, **options)
-    return out.getvalue()
-
-
-def heatmap_png(values: NDArray[np.floating[Any]], vmin: float, vmax: float, cmap: str = "rdylgn") -> bytes:
-    """The heatmap of a float32 (H, W) map as a palette PNG; NaN is transparent. Raises as `colorize`."""
-    return palette_png(colorize(values, vmin, vmax, cmap), palette(cmap), transparent=0)
-
-
-def _colour_at(value: float, vmin: float, vmax: float, cmap: str) -> tuple[int, int, int]:
-    index = int(colorize(np.array([[value]], dtype=np.float32), vmin, vmax, cmap)[0, 0])
-    red, green, blue = palette(cmap)[index].tolist()
-    return red, green, blue
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-@dataclass(frozen=True)
-class _ClassEntry:
-    name: str
-    label: str
-    lower: float | None
-    upper: float | None
-    colour: tuple[int, int, int]
-    shown: bool
-
-
-def _class_entries(
-    classes: ThresholdSet, vmin: float, vmax: float, cmap: str, language: Language
-) -> list[_ClassEntry]:
-    """The classes, best first, with the colour of the middle of their part of the bar, if they have one."""
-    entries = []
-    for name, (lower, upper) in classes.bounds().items():
-        bottom = min(max(vmin if lower is None else lower, vmin), vmax)
-        top = min(max(vmax if upper is None else upper, vmin), vmax)
-        colour = _colour_at((bottom + top) / 2, vmin, vmax, cmap)
-        shown = (lower is None or lower < vmax) and (upper is None or upper >= vmin)
-        entries.append(_ClassEntry(name, TEXTS[language].labels[name], lower, upper, colour, shown))
-    return entries
-
-
-def _has_limits(vmin: float, vmax: float) -> bool:
-    """Whether there is a scale at all. Raises ValueError for reversed limits."""
-    if vmin > vmax:
-        raise ValueError("vmin must not exceed vmax")
-    return math.isfinite(vmin) and math.isfinite(vmax)
-
-
-def legend_dict(
-    vmin: float,
-    vmax: float,
-    cmap: str = "rdylgn",
-    *,
-    title: str = "",
-    classes: ThresholdSet | None = None,
-    language: str = "en",
-) -> dict[str, Any]:
-    """The legend as JSON data.
-
-    Its keys: `title colormap vmin vmax stops:[{value,color}] classes:[{name,label,lower,upper,color}]`.
-    Colours are `#rrggbb`; between stops they change linearly. Without finite limits (no valid pixel) the
-    values are None and there are no classes. Arguments and errors as `legend_png`.
-    """
-    code = check_language(language)
-    known = _has_limits(vmin, vmax)
-    palette(cmap)
-    anchors = COLOUR_MAPS[cmap].split()
-    values = np.linspace(vmin, vmax, len(anchors)).tolist() if known else [None] * len(anchors)
-    entries = _class_entries(classes, vmin, vmax, cmap, code) if classes and known else []
-    return {
-        "title": title,
-        "colormap": cmap,
-        "vmin": float(vmin) if known else None,
-        "vmax": float(vmax) if known else None,
-        "stops": [
-            {"value": value, "color": f"#{anchor}"} for value, anchor in zip(values, anchors, strict=True)
-        ],
-        "classes": [
-            {
-                "name": entry.name,
-                "label": entry.label,
-                "lower": entry.lower,
-                "upper": entry.upper,
-                "color": _hex(entry.colour),
-            }
-            for entry in entries
-        ],
-    }
-
-
-_WIDTH, _HEIGHT, _MARGIN = 640, 120, 16
-_BAR_TOP, _BAR_BOTTOM = 34, 58
-_INK, _GREY = (33, 33, 33), (110, 110, 110)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    resource = importlib.resources.files("fontpkg_pt_sans") / "files" / "PT_Sans-Web-Regular.ttf"
-    return ImageFont.truetype(io.BytesIO(resource.read_bytes()), size)
-
-
-def _fitting(text: str, width: float, size: int, least: int = 9) -> ImageFont.FreeTypeFont:
-    """The largest font, from `size` down to `least`, in which `text` is no wider than `width` pixels."""
-    return next((_font(s) for s in range(size, least, -1) if _font(s).getlength(text) <= width), _font(least))
-
-
-def _shortened(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
-    """`text`, or as much of its beginning as fits, and an ellipsis."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
-def _number(value: float, decimals: int, language: Language) -> str:
-    if value != 0 and not 1e-5 <= abs(value) < 1e6:
-        mantissa, _, exponent = f"{value:.2e}".partition("e")
-        return decimal(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}", language)
-    text = f"{value:.{decimals}f}"
-    return decimal(f"{0.0:.{decimals}f}" if float(text) == 0 else text, language)
-
-
-def _ticks(vmin: float, vmax: float) -> tuple[list[float], int]:
-    """Round values between the limits (steps of 1, 2, 5 times a power of ten) and the decimals they need."""
-    span = vmax - vmin
-    if span <= max(abs(vmin), abs(vmax)) * 1e-6 or span < 1e-30:
-        return [], 0
-    power = math.floor(math.log10(span / 8))
-    step = min(m * 10.0**power for m in (1, 2, 5, 10) if m * 10.0**power >= span / 8)
-    first, last = math.ceil(vmin / step), math.floor(vmax / step)
-    return [k * step for k in range(first, last + 1)], max(0, -math.floor(math.log10(step) + 1e-9))
-
-
-def _draw_scale(draw: ImageDraw.ImageDraw, vmin: float, vmax: float, language: Language) -> None:
-    """Ticks below the bar: the limits at its ends, and the round values that do not touch a neighbour."""
-    font, right = _font(13), _WIDTH - _MARGIN - 1
-    values, decimals = _ticks(vmin, vmax)
-    if not values:
-        text = _number(vmin, 4, language)
-        draw.text((_WIDTH / 2, _BAR_BOTTOM + 6), text, fill=_INK, font=font, anchor="ma")
-        return
-    ends = max(decimals, 1 - math.floor(math.log10((vmax - vmin) / 2)))
-    lowest, highest = _number(vmin, ends, language), _number(vmax, ends, language)
-    draw.text((_MARGIN, _BAR_BOTTOM + 6), lowest, fill=_INK, font=font, anchor="la")
-    draw.text((right, _BAR_BOTTOM + 6), highest, fill=_INK, font=font, anchor="ra")
-    free_from, free_to = _MARGIN + font.getlength(lowest) + 8, right - font.getlength(highest) - 8
-    for value in values:
-        x = _MARGIN + (value - vmin) / (vmax - vmin) * (right - _MARGIN)
-        draw.line([(x, _BAR_BOTTOM + 1), (x, _BAR_BOTTOM + 4)], fill=_GREY)
-        text = _number(value, decimals, language)
-        half = font.getlength(text) / 2
-        if x - half >= free_from and x + half <= free_to:
-            draw.text((x, _BAR_BOTTOM + 6), text, fill=_INK, font=font, anchor="ma")
-            free_from = x + half + 8
-
-
-def _interval(entry: _ClassEntry, language: Language) -> str:
-    lower, upper = (
-        "" if bound is None else decimal(f"{bound:g}", language) for bound in (entry.lower, entry.upper)
-    )
-    if not lower:
-        return f"≤ {upper}"
-    return f"{lower} … {upper}" if upper else f"> {lower}"
-
-
-def _draw_classes(draw: ImageDraw.ImageDraw, entries: list[_ClassEntry], language: Language) -> None:
-    """Swatches, labels and intervals in one row, from low to high; hollow where the class is off the bar."""
-    texts = [f"{entry.label} {_interval(entry, language)}" for entry in reversed(entries)]
-    box, gap = 12, 16
-    room = _WIDTH - 2 * _MARGIN - len(texts) * (box + 6) - (len(texts) - 1) * gap
-    font = _fitting("".join(texts), room, 14)
-    x = float(_MARGIN)
-    for entry, text in zip(reversed(entries), texts, strict=True):
-        fill, ink = (entry.colour, _INK) if entry.shown else ("white", _GREY)
-        draw.rectangle([x, 94, x + box, 94 + box], fill=fill, outline=_GREY)
-        draw.text((x + box + 6, 100), text, fill=ink, font=font, anchor="lm")
-        x += box + 6 + font.getlength(text) + gap
-
-
-def legend_png(
-    vmin: float,
-    vmax: float,
-    cmap: str = "rdylgn",
-    *,
-    title: str,
-    classes: ThresholdSet | None = None,
-    language: str = "en",
-) -> bytes:
-    """The legend as an RGB PNG of 640 x 120 pixels on white: title, colour bar, scale, and the classes.
-
-    Args:
-        vmin: value of the lowest colour.
-        vmax: value of the highest colour; where a limit is not finite (no valid pixel) there is no scale.
-        cmap: colour map of the heatmap; `jet_legacy` for the legacy heatmaps, whose limits are min and max.
-        title: one line, Latin or Cyrillic, shrunk and then shortened to fit.
-        classes: cuts to mark on the bar, and to explain below it.
-        language: code of the labels and of the decimal mark.
-
-    Raises:
-        Impossible: there is no such colour map or language.
-        ValueError: vmin > vmax.
-    """
-    code = check_language(language)
-    width = _WIDTH - 2 * _MARGIN
-    colours = palette(cmap)
-    picture = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
-    draw = ImageDraw.Draw(picture)
-    line = " ".join(title[:300].split())
-    font = _fitting(line, width, 16, least=12)
-    draw.text((_MARGIN, 17), _shortened(line, width, font), fill=_INK, font=font, anchor="lm")
-    known = _has_limits(vmin, vmax)
-    frame = [_MARGIN - 1, _BAR_TOP - 1, _WIDTH - _MARGIN, _BAR_BOTTOM]
-    draw.rectangle(frame, outline=_GREY, fill=None if known else (230, 230, 230))
-    if known:
-        ramp = np.linspace(vmin, vmax, width, dtype=np.float32)[None, :]
-        bar = np.repeat(colours[colorize(ramp, vmin, vmax, cmap)], _BAR_BOTTOM - _BAR_TOP, axis=0)
-        picture.paste(Image.fromarray(bar), (_MARGIN, _BAR_TOP))
-        _draw_scale(draw, vmin, vmax, code)
-    if known and classes:
-        for cut in classes.cuts:
-            if vmin < cut < vmax:
-                x = round(_MARGIN + (cut - vmin) / (vmax - vmin) * (width - 1))
-                draw.line([(x, _BAR_TOP - 4), (x, _BAR_BOTTOM + 3)], fill="black", width=2)
-        _draw_classes(draw, _class_entries(classes, vmin, vmax, cmap, code), code)
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
+def _draw_nothing(_rows: slice, out: NDArray[np.uint8]) -> None:
+    out.fill(0)

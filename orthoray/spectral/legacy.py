@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orthoray.spectral.classes import CLASS_NAMES, LEGACY_CUTS, LEGACY_INDICES, class_counts
-from orthoray.spectral.heatmap import palette_png, strips
 from orthoray.spectral.indices import Index, get_index
+from orthoray.spectral.png import drawn_palette_png
 from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
+from orthoray.spectral.threads import run_in_strips
 
 
 class LegacyIndices(Mapping[str, NDArray[np.float32]]):
@@ -58,22 +59,62 @@ class LegacyIndices(Mapping[str, NDArray[np.float32]]):
     def _compute(self, index: Index) -> NDArray[np.float32]:
         height, width = self._image.shape[:2]
         result = np.empty((height, width), dtype=np.float32)
+        if self._image.dtype == np.uint8 and self._image.size and len(index.bands) == 2:
+            draw = _table_drawer(index, self._image)
+        else:
+            draw = _formula_drawer(index, self._image)
         # by strips, so that a 20-megapixel photo costs its result and no whole-image temporaries
-        for rows in strips(height, width):
-            part = self._image[rows]
-            result[rows] = index.compute({band: part[..., at] for at, band in enumerate("RGB")})
+        run_in_strips(lambda rows: draw(rows, result[rows]), height, width)
         return result
 
 
-def _finite_range(values: NDArray[Any]) -> tuple[Any, Any]:
-    """The least and the greatest finite value, as scalars of the map's dtype."""
-    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            raise ValueError("the index map has no valid value: there is nothing to draw")
-        low, high = finite.min(), finite.max()
-    return low, high
+Draw = Callable[[slice, NDArray[np.float32]], None]
+
+
+def _formula_drawer(index: Index, image: NDArray[Any]) -> Draw:
+    """What writes the index of rows of an RGB image into an array of their shape."""
+
+    def draw(rows: slice, out: NDArray[np.float32]) -> None:
+        part = image[rows]
+        out[...] = index.compute({band: part[..., at] for at, band in enumerate("RGB")})
+
+    return draw
+
+
+def _table_drawer(index: Index, image: NDArray[np.uint8]) -> Draw:
+    """The same for an index of two bands: two bytes have 65536 pairs, so the formula's values fit in a table."""
+    first, second = index.bands
+    levels = np.arange(256, dtype=np.uint8)
+    high, low = np.meshgrid(levels, levels, indexing="ij")
+    table = index.compute({first: low, second: high}).reshape(1, -1)
+    channels = ["RGB".index(first), 0, "RGB".index(second), 1]
+
+    def draw(rows: slice, out: NDArray[np.float32]) -> None:
+        part = np.ascontiguousarray(image[rows])
+        pairs = np.empty((*part.shape[:2], 2), dtype=np.uint8)
+        cv2.mixChannels([part], [pairs], channels)
+        cv2.LUT(pairs.view("<u2")[..., 0], table, out)
+
+    return draw
+
+
+def _finite_range(values: NDArray[Any]) -> tuple[Any, Any, bool]:
+    """The least and the greatest finite value, as scalars of the map's dtype, and whether all are finite."""
+
+    def ends(rows: slice) -> tuple[Any, Any, bool] | None:
+        part = values[rows]
+        low, high = part.min(), part.max()
+        if np.isfinite(low) and np.isfinite(high):
+            return low, high, True
+        finite = part[np.isfinite(part)]
+        return (finite.min(), finite.max(), False) if finite.size else None
+
+    found = run_in_strips(ends, *values.shape)
+    known = [each for each in found if each is not None]
+    if not known:
+        raise ValueError("the index map has no valid value: there is nothing to draw")
+    lows, highs, whole = zip(*known, strict=True)
+    return min(lows), max(highs), all(whole) and len(known) == len(found)
 
 
 def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
@@ -90,19 +131,22 @@ def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
         raise ValueError("a heatmap needs an index map of two dimensions with at least one pixel")
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
-    levels = np.empty(values.shape, dtype=np.uint8)
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = _finite_range(values)
+        low, high, whole = _finite_range(values)
         divisor = high - low + 1e-6
-        for rows in strips(*values.shape):
+
+    def draw(rows: slice, out: NDArray[np.uint8]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
             scaled = values[rows] - low
             scaled /= divisor
             scaled *= 255
-            scaled[~np.isfinite(scaled)] = 0
-            levels[rows] = scaled
+            if not (whole and np.isfinite(divisor)):
+                scaled[~np.isfinite(scaled)] = 0
+            out[...] = scaled
+
     jet = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
     # OpenCV's BGR rows taken as RGB: that is the swap of red and blue
-    return palette_png(levels, jet[:, 0].astype(np.uint8))
+    return drawn_palette_png(values.shape[0], values.shape[1], draw, jet[:, 0].astype(np.uint8))
 
 
 def write_legacy_heatmap(index_map: ArrayLike, path: str | os.PathLike[str]) -> None:
@@ -119,7 +163,9 @@ def classify_legacy(index_map: ArrayLike) -> tuple[dict[str, float], str]:
     values = np.asarray(index_map)
     if values.size == 0:
         return {}, TEXTS["ru"].empty
-    counts = class_counts(values, LEGACY_CUTS)
+    flat = values.reshape(-1, 1)
+    in_strips = run_in_strips(lambda rows: class_counts(flat[rows], LEGACY_CUTS), *flat.shape)
+    counts = [sum(column) for column in zip(*in_strips, strict=True)]
     labels = TEXTS["ru"].labels
     stats = {
         labels[name]: count / values.size * 100.0 for name, count in zip(CLASS_NAMES, counts, strict=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import io
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,8 +15,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from orthoray.spectral.bands import BandMap, resolve_bands
+from orthoray.spectral.masks import Mask
 from orthoray.spectral.orientation import orientation_of, turned
-from orthoray.spectral.raster import PathLike, inspect
+from orthoray.spectral.raster import PathLike, RasterInfo, inspect
 from orthoray.spectral.reduced import read_reduced, reduced_shape
 
 # Pixels are picked at this multiple of the wanted size and then averaged: one read gives both smooth
@@ -19,19 +25,34 @@ from orthoray.spectral.reduced import read_reduced, reduced_shape
 _OVERSAMPLING = 4
 
 
-def thumbnail_png(path: PathLike, band_map: BandMap | None = None, max_side: int = 512) -> bytes:
-    """A PNG preview, at most `max_side` pixels on either side and at least one, 8-bit RGBA.
+def thumbnail_png(
+    path: PathLike | Sequence[PathLike], band_map: BandMap | None = None, max_side: int = 512
+) -> bytes:
+    """`preview` as an 8-bit RGBA PNG."""
+    image = Image.fromarray(preview(path, band_map, max_side), "RGBA")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def preview(
+    path: PathLike | Sequence[PathLike], band_map: BandMap | None = None, max_side: int = 512
+) -> npt.NDArray[np.uint8]:
+    """A picture of at most `max_side` pixels on either side and at least one: uint8 (rows, columns, 4), RGBA.
+
+    Several paths are files of one size whose bands are numbered one file after another.
 
     Shows red, green, blue where they are named, else near infrared, red, green as the false colour of the
     field, else the first band as grey; transparent where masked. Values of other types than uint8 are
-    stretched between their 2nd and 98th percentiles, band by band. `band_map` None means what the file says
-    of itself. A photo is turned upright by its EXIF orientation, as browsers show it. Raises as
+    stretched between their 2nd and 98th percentiles, band by band. `band_map` None means what the (first) file
+    says of itself. A photo is turned upright by its EXIF orientation, as browsers show it. Raises as
     `orthoray.spectral.raster.inspect` and `read_window` do.
     """
-    info = inspect(path)
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    infos = [inspect(one) for one in paths]
+    info = infos[0]
     names = resolve_bands(info) if band_map is None else band_map
-    numbers = _shown(names)
-    arrays, masked = read_reduced(path, numbers, max_side * _OVERSAMPLING, alpha=names.alpha)
+    arrays, masked = _read(paths, infos, _shown(names), names.alpha, max_side * _OVERSAMPLING)
     weights = (~masked).astype(np.float32)
     rows, columns = reduced_shape(info.width, info.height, max_side)
     shares = _averaged(weights, rows, columns)
@@ -41,11 +62,28 @@ def thumbnail_png(path: PathLike, band_map: BandMap | None = None, max_side: int
     ]
     rgb = channels if len(channels) == 3 else channels * 3
     pixels = np.stack([*rgb, shares * 255], axis=-1)
-    upright = turned(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), orientation_of(path, info))
-    image = Image.fromarray(np.ascontiguousarray(upright), "RGBA")
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    upright = turned(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), orientation_of(paths[0], info))
+    return np.ascontiguousarray(upright)
+
+
+def _read(
+    paths: Sequence[PathLike],
+    infos: Sequence[RasterInfo],
+    numbers: Sequence[int],
+    alpha: int | None,
+    max_side: int,
+) -> tuple[list[npt.NDArray[Any]], Mask]:
+    """`read_reduced` of bands that are numbered through all files; what one of them masks is masked."""
+    first = list(itertools.accumulate((info.count for info in infos), initial=1))
+    arrays: list[npt.NDArray[Any]] = []
+    masks = []
+    for file, together in itertools.groupby(numbers, lambda number: bisect.bisect_right(first, number) - 1):
+        inside = [number - first[file] + 1 for number in together]
+        # only a lone file may have an alpha band
+        found, masked = read_reduced(paths[file], inside, max_side, alpha=alpha if len(paths) == 1 else None)
+        arrays += found
+        masks.append(masked)
+    return arrays, np.logical_or.reduce(masks)
 
 
 def _shown(band_map: BandMap) -> list[int]:

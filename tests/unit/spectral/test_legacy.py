@@ -111,6 +111,31 @@ def test_the_mapping_travels_between_processes():
     np.testing.assert_array_equal(copy["GLI"], LegacyIndices(image)["GLI"])
 
 
+@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 5, 3), (5, 0, 3), (70_001, 1, 3), (1, 70_001, 3)])
+def test_images_of_any_shape(shape):
+    image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    reference = reference_indices(image)
+    for name, values in LegacyIndices(image).items():
+        np.testing.assert_array_equal(values, reference[name], err_msg=name)
+
+
+def test_every_pair_of_bytes_equals_the_reference():
+    red, green = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+    image = np.dstack([red, green, red ^ green])
+    image.flags.writeable = False
+    for picture in (image, image[::-1], image.transpose(1, 0, 2)):
+        reference = reference_indices(picture)
+        for name, values in LegacyIndices(picture).items():
+            np.testing.assert_array_equal(values, reference[name], err_msg=name)
+
+
+def test_sixteen_bits_are_not_taken_for_eight():
+    image = np.random.default_rng(1).integers(0, 65536, (40, 50, 3), dtype=np.uint16)
+    reference = reference_indices(image)
+    for name, values in LegacyIndices(image).items():
+        np.testing.assert_array_equal(values, reference[name], err_msg=name)
+
+
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (4, 4, 1), (1, 4, 4, 3)])
 def test_an_image_that_is_not_rgb_is_refused(shape):
     with pytest.raises(ValueError, match=r"\(H, W, 3\)"):
@@ -144,6 +169,25 @@ def test_values_that_are_not_finite_are_drawn_as_the_minimum():
     values = np.array([[np.nan, 0.0, 1.0, np.inf, -np.inf]], dtype=np.float32)
     colours = decoded(legacy_heatmap_png(values))[0]
     np.testing.assert_array_equal(colours, decoded(legacy_heatmap_png(np.float32([[0, 0, 1, 0, 0]])))[0])
+
+
+def test_a_big_map_with_gaps_is_drawn_without_seams(tmp_path):
+    values = np.random.default_rng(2).normal(size=(1300, 1100)).astype(np.float32)
+    values[400:800][values[400:800] > 0] = np.nan
+    values[900:1000] = np.nan
+    write_legacy_heatmap(values, tmp_path / "new.png")
+    with np.errstate(invalid="ignore"):
+        expected = reference_heatmap(values, tmp_path / "old.png")
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new.png")), expected)
+
+
+def test_classes_of_a_big_map_add_up():
+    values = np.random.default_rng(2).normal(scale=0.1, size=(300, 1000)).astype(np.float32)
+    values[:7] = np.nan
+    expected = [(values > 0.1).sum(), (values <= -0.1).sum()]
+    stats, _ = classify_legacy(values[:, ::-1])
+    assert [stats[LABELS[0]], stats[LABELS[3]]] == pytest.approx([n / values.size * 100 for n in expected])
+    assert sum(stats.values()) == pytest.approx(293 / 3)
 
 
 def test_a_constant_map_is_the_colour_of_the_minimum():

@@ -45,6 +45,17 @@ def test_named_bands_are_shown_in_order(write_tiff: WriteTiff) -> None:
     assert named(path, "-,-,R,-,-")[0, 0].tolist() == [1, 1, 1, 255], "grey"
 
 
+@pytest.mark.parametrize("bands", ["R,G,B,-", "-,N,R,G", "-,-,-,-"])
+def test_several_files_are_shown_as_one(write_tiff: WriteTiff, bands: str) -> None:
+    values = np.random.default_rng(1).integers(1, 255, (4, 20, 30)).astype(np.uint8)
+    values[0, :3] = values[2, :, :4] = 0
+    together = write_tiff(values, nodata=0)
+    parts = (slice(0, 1), slice(1, 3), slice(3, 4))
+    apart = [write_tiff(values[part], f"{part.start}.tif", nodata=0) for part in parts]
+    shown = pixels(thumbnail_png(apart, resolve_bands(inspect(together), bands=bands)))
+    np.testing.assert_array_equal(shown, named(together, bands))
+
+
 def test_masked_is_transparent_and_does_not_bleed(write_tiff: WriteTiff) -> None:
     bands = np.full((3, 1000, 1000), 100, np.uint8)
     bands[:, :, 505:] = 255

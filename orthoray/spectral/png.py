@@ -1,0 +1,170 @@
+"""PNG files, fast: rows deflated in pieces by ISA-L, each piece in a thread of its own.
+
+A piece ends with a full flush, so the pieces joined are one valid zlib stream (RFC 1950, RFC 1951), and each
+lies in an IDAT chunk of its own (PNG, third edition, 11.2.3). The file does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from orthoray.spectral.threads import run_in_threads, strips
+
+Pixels = NDArray[np.uint8]
+Draw = Callable[[slice, Pixels], None]
+"""Called with a slice of rows and an array (rows, width) or (rows, width, channels) to write them into: about 65
+thousand pixels at a time (`strips`), every row once, from several threads."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PIECE_BYTES = 1 << 20
+_LEVEL = 1
+_ZLIB_HEADER = b"\x78\x01"
+_ADLER_BASE = 65521
+
+_PALETTE, _RGB, _RGBA = 3, 2, 6
+_CHANNELS = {_PALETTE: 1, _RGB: 3, _RGBA: 4}
+_FILTER_NONE, _FILTER_SUB = 0, 1
+
+
+def palette_png(indices: Pixels, colours: Pixels, transparent: int | Pixels | None = None) -> bytes:
+    """An 8-bit palette PNG.
+
+    Args:
+        indices: uint8 (H, W), not empty.
+        colours: uint8 (256, 3) sRGB.
+        transparent: the palette index that is fully transparent, or uint8 (256,) with the alpha of each
+            colour, or None where all are opaque.
+
+    Raises:
+        ValueError: an argument has another shape or dtype, or `indices` no pixel.
+    """
+    _check(indices, 2, "indices are uint8 (H, W)")
+
+    height, width = indices.shape
+    return drawn_palette_png(height, width, _copy_of(indices), colours, transparent)
+
+
+def drawn_palette_png(
+    height: int, width: int, draw: Draw, colours: Pixels, transparent: int | Pixels | None = None
+) -> bytes:
+    """The PNG of `palette_png` whose indices `draw` makes strip by strip, so that they never lie in memory."""
+    if colours.shape != (256, 3) or colours.dtype != np.uint8:
+        raise ValueError("colours are uint8 (256, 3)")
+    chunks = [_chunk(b"PLTE", colours.tobytes())]
+    if transparent is not None:
+        alphas = np.full(256, 255, dtype=np.uint8)
+        if isinstance(transparent, np.ndarray):
+            alphas[:] = transparent
+        else:
+            alphas[transparent] = 0
+        # opaque colours at the end need no entry
+        shown = np.flatnonzero(alphas < 255)
+        if shown.size:
+            chunks.append(_chunk(b"tRNS", alphas[: shown[-1] + 1].tobytes()))
+    return _png(height, width, _PALETTE, draw, chunks)
+
+
+def rgb_png(pixels: Pixels) -> bytes:
+    """An 8-bit RGB PNG of uint8 (H, W, 3) sRGB. Raises ValueError for another shape, dtype or no pixel."""
+    _check(pixels, 3, "pixels are uint8 (H, W, 3)", channels=3)
+    height, width, channels = pixels.shape
+    return drawn_png(height, width, channels, _copy_of(pixels))
+
+
+def rgba_png(pixels: Pixels) -> bytes:
+    """An 8-bit PNG of uint8 (H, W, 4) sRGB and straight alpha. Raises ValueError as `rgb_png`."""
+    _check(pixels, 3, "pixels are uint8 (H, W, 4)", channels=4)
+    height, width, channels = pixels.shape
+    return drawn_png(height, width, channels, _copy_of(pixels))
+
+
+def drawn_png(height: int, width: int, channels: int, draw: Draw) -> bytes:
+    """The PNG of `rgb_png` (3 channels) or `rgba_png` (4) whose pixels `draw` makes strip by strip.
+
+    Raises:
+        ValueError: there is no pixel, or another number of channels.
+    """
+    if channels not in {3, 4}:
+        raise ValueError(f"a picture in true colour has 3 or 4 channels, not {channels}")
+    return _png(height, width, _RGB if channels == 3 else _RGBA, draw, [])
+
+
+def _check(pixels: Pixels, dimensions: int, needed: str, channels: int | None = None) -> None:
+    if pixels.ndim != dimensions or pixels.dtype != np.uint8 or channels not in {None, pixels.shape[-1]}:
+        raise ValueError(f"{needed}, not {pixels.dtype} {pixels.shape}")
+
+
+def _copy_of(pixels: Pixels) -> Draw:
+    def draw(rows: slice, out: Pixels) -> None:
+        out[...] = pixels[rows]
+
+    return draw
+
+
+def _png(height: int, width: int, colour_type: int, draw: Draw, chunks: list[bytes]) -> bytes:
+    if height < 1 or width < 1:
+        raise ValueError("a picture needs at least one pixel")
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    data = _image_data(height, width, colour_type, draw)
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *chunks, *data, _chunk(b"IEND", b"")])
+
+
+def _image_data(height: int, width: int, colour_type: int, draw: Draw) -> list[bytes]:
+    """The IDAT chunks."""
+    channels = _CHANNELS[colour_type]
+    row_bytes = width * channels + 1
+    step = max(1, _PIECE_BYTES // row_bytes)
+
+    def piece(top: int) -> tuple[bytes, int, int]:
+        rows = slice(top, min(top + step, height))
+        raw = np.empty((rows.stop - top, row_bytes), dtype=np.uint8)
+        raw[:, 0] = _FILTER_NONE if channels == 1 else _FILTER_SUB
+        for part in strips(len(raw), width):
+            drawn = slice(top + part.start, top + part.stop)
+            if channels == 1:
+                draw(drawn, raw[part, 1:])
+            else:
+                _draw_differences(draw, drawn, raw[part, 1:], width, channels)
+        deflater = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+        last = rows.stop == height
+        parts = [
+            deflater.compress(raw),
+            deflater.flush(isal_zlib.Z_FINISH if last else isal_zlib.Z_FULL_FLUSH),
+        ]
+        if top == 0:
+            parts.insert(0, _ZLIB_HEADER)
+        return _chunk(b"IDAT", *parts), isal_zlib.adler32(raw), raw.size
+
+    pieces = run_in_threads(piece, range(0, height, step))
+    checksum = 1
+    for _, adler, size in pieces:
+        checksum = combined_adler32(checksum, adler, size)
+    return [*(chunk for chunk, _, _ in pieces), _chunk(b"IDAT", struct.pack(">I", checksum))]
+
+
+def _draw_differences(draw: Draw, rows: slice, out: Pixels, width: int, channels: int) -> None:
+    """Each byte less that of the pixel to its left, modulo 256 (PNG's filter Sub): photos deflate far better."""
+    pixels = np.empty((rows.stop - rows.start, width, channels), dtype=np.uint8)
+    draw(rows, pixels)
+    flat = pixels.reshape(pixels.shape[0], -1)
+    out[:, :channels] = flat[:, :channels]
+    np.subtract(flat[:, channels:], flat[:, :-channels], out=out[:, channels:])
+
+
+def combined_adler32(first: int, second: int, second_size: int) -> int:
+    """The Adler-32 of two byte strings joined, from that of each and the length of the second (as zlib does)."""
+    low = (first & 0xFFFF) + (second & 0xFFFF) - 1
+    high = (first >> 16) + (second >> 16) + second_size * ((first & 0xFFFF) - 1)
+    return (high % _ADLER_BASE) << 16 | low % _ADLER_BASE
+
+
+def _chunk(kind: bytes, *parts: bytes) -> bytes:
+    checksum = isal_zlib.crc32(kind)
+    for part in parts:
+        checksum = isal_zlib.crc32(part, checksum)
+    return b"".join([struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum)])
