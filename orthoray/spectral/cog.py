@@ -1,148 +1,219 @@
-"""The index raster: a float32 Cloud Optimized GeoTIFF, written window by window.
+"""The index raster: a Cloud Optimized GeoTIFF, put together from blocks that come in any order.
 
-Where there is no value the raster holds NaN, which is also its nodata value.
+Blocks bring their tiles ready encoded. They wait in a hidden folder beside the destination, which also holds the
+raster until it is complete. In the end come the header, the overviews from the smallest to the largest, and the
+tiles of the full size.
 """
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
+import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.shutil
+import tifffile
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window
+from rasterio.io import MemoryFile
 
+from orthoray.spectral.blocks import LEVELS, Block, Grid, encoded_tiles, halved, means
+from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.georeference import Affine6
-from orthoray.spectral.quiet import without
-from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, block_windows, open_raster
+from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, open_raster
 from orthoray.spectral.reduced import reduced_shape
 from orthoray.spectral.statistics import Statistics
 
 Values = npt.NDArray[np.float32]
 
 PROVENANCE_TAG = "ORTHORAY_PROVENANCE"
-_BLOCK = 512
+_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_TILE_OFFSETS, _TILE_SIZES = 324, 325
+# model transformation, pixel scale, tie points, and the keys of the CRS
+_GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
+_MOST_OF_CLASSIC = 3_900_000_000  # bytes that surely leave offsets of 32 bits enough
 
 
-class StagedRaster:
-    """An index raster in the making. Use it inside `stage`: write all windows, read them, then publish."""
+class CogWriter:
+    """An index raster in the making. Use it inside `stage`: add all blocks, then publish."""
 
     def __init__(
-        self,
-        folder: Path,
-        destination: Path,
-        *,
-        width: int,
-        height: int,
-        crs_wkt: str | None,
-        transform: Affine6 | None,
+        self, folder: Path, destination: Path, grid: Grid, encoding: Encoding, stack: ExitStack
     ) -> None:
-        self._plain = folder / "plain.tif"
-        self._finished = folder / "cog.tif"
+        self._lock = threading.Lock()
+        self._folder = folder
         self._destination = destination
-        self._size = (width, height)
-        # a tile side of a TIFF is a multiple of 16: a narrow raster gets narrow tiles
-        self._blocks = (min(_BLOCK, -(-width // 16) * 16), min(_BLOCK, -(-height // 16) * 16))
-        place = (
-            {"crs": CRS.from_wkt(crs_wkt), "transform": Affine(*transform)} if crs_wkt and transform else {}
-        )
-        # Uncompressed, so that windows that meet inside a tile rewrite it in place.
-        self._writer = _open(
-            self._plain,
-            "w",
-            driver="GTiff",
-            width=width,
-            height=height,
-            count=1,
-            dtype="float32",
-            nodata=np.nan,
-            tiled=True,
-            blockxsize=self._blocks[0],
-            blockysize=self._blocks[1],
-            bigtiff="IF_SAFER",
-            **place,
-        )
+        self._grid = grid
+        self._encoding = encoding
+        tiles = [grid.tiles(level) for level in range(grid.levels + 1)]
+        self._offsets = [np.zeros((rows, columns), np.int64) for columns, rows in tiles]
+        self._sizes = [np.zeros((rows, columns), np.int64) for columns, rows in tiles]
+        self._spools: list[BinaryIO] = [
+            stack.enter_context((folder / f"level-{level}").open("w+b")) for level in range(LEVELS + 2)
+        ]
+        # on disk too, for they are what grows with the raster
+        self._sums: BinaryIO = stack.enter_context((folder / "sums").open("w+b"))
+        self._places: dict[tuple[int, int], tuple[int, tuple[int, int]]] = {}
 
-    def write(self, values: Values, window: Window) -> None:
-        """Write a window of float32 values, NaN where there is none."""
-        self._writer.write(values, 1, window=window)
+    def add(self, block: Block) -> None:
+        """Take in a block, from any thread; again is harmless, as long as it is the same."""
+        with self._lock:
+            self._add(block)
 
-    def read(self) -> Iterator[Values]:
-        """The written values again, in windows of float32 (rows, columns); nothing can be written after."""
-        self.close()
-        with _open(self._plain, driver="GTiff") as source:
-            for window in block_windows(*self._size, *self._blocks):
-                yield source.read(1, window=window)
+    def _add(self, block: Block) -> None:
+        row, column = block.window.row_off, block.window.col_off
+        for level, tiles in enumerate(block.tiles):
+            if level > self._grid.levels:
+                break  # a raster so small that one tile holds it already
+            across = -(-block.window.width // (self._grid.tile << level))
+            first_row, first_column = (start // self._grid.tile >> level for start in (row, column))
+            for number, tile in enumerate(tiles):
+                self._spool(level, (first_row + number // across, first_column + number % across), tile)
+        self._places[row >> (LEVELS + 1), column >> (LEVELS + 1)] = self._sums.tell(), block.sums.shape
+        self._sums.write(block.sums.tobytes())
+        self._sums.write(block.counts.tobytes())
 
-    def publish(self, *, description: str, provenance: Mapping[str, Any], statistics: Statistics) -> None:
-        """Make the COG, with its tags and overviews by averaging, and move it to its destination at once."""
-        self.close()
-        with _open(self._plain, "r+", driver="GTiff") as dataset:
-            dataset.set_band_description(1, description)
-            dataset.update_tags(**{PROVENANCE_TAG: json.dumps(provenance, ensure_ascii=False)})
-            dataset.update_tags(1, **_statistics_tags(statistics))
-        width, _ = self._size
-        rasterio.shutil.copy(
-            self._plain,
-            self._finished,
-            driver="COG",
-            COMPRESS="ZSTD",
-            # Higher levels take several times as long and save 3 % of an index map.
-            LEVEL=1,
-            PREDICTOR="YES",
-            NUM_THREADS="ALL_CPUS",
-            BIGTIFF="IF_SAFER",
-            # A tile as wide as the raster looks like a strip, which a COG must not have.
-            BLOCKSIZE=_BLOCK // 2 if width == _BLOCK else _BLOCK,
-            # Overviews of a single column are no narrower than it, so readers take them for damage.
-            OVERVIEWS="NONE" if width == 1 else "AUTO",
-            OVERVIEW_RESAMPLING="AVERAGE",
-        )
-        self._finished.replace(self._destination)
+    def publish(
+        self,
+        *,
+        description: str,
+        provenance: Mapping[str, Any],
+        statistics: Statistics,
+        crs_wkt: str | None = None,
+        transform: Affine6 | None = None,
+    ) -> None:
+        """Write the raster with its tags, and move it to its destination at once."""
+        finished = self._folder / "cog.tif"
+        small = self._small_overviews()
+        metadata = _metadata(description, provenance, statistics, self._encoding)
+        spooled = range(min(LEVELS + 1, self._grid.levels), -1, -1)
+        for level, tiles in small.items():
+            self._sizes[level] = np.array([len(tile) for tile in tiles], np.int64).reshape(
+                self._sizes[level].shape
+            )
+        body = sum(int(sizes.sum()) for sizes in self._sizes)
+        header = self._header(metadata, _geo_tags(crs_wkt, transform), is_big=body > _MOST_OF_CLASSIC)
+        # from the smallest overview to the full size, and row by row whatever the order in which blocks came
+        waiting = {level: self._offsets[level].copy() for level in spooled}
+        position = len(header)
+        for level in range(self._grid.levels, -1, -1):
+            sizes = self._sizes[level].reshape(-1)
+            self._offsets[level] = (position + np.cumsum(sizes) - sizes).reshape(self._sizes[level].shape)
+            position += int(sizes.sum())
+        with finished.open("wb") as target:
+            target.write(self._patched(header))
+            for level in sorted(small, reverse=True):
+                target.writelines(small[level])
+            for level in spooled:
+                target.flush()
+                self._spools[level].flush()
+                for start, size in zip(waiting[level].flat, self._sizes[level].flat, strict=True):
+                    _append(self._spools[level], int(start), int(size), target)
+        finished.replace(self._destination)
 
-    def close(self) -> None:
-        """End writing; again is harmless."""
-        if not self._writer.closed:
-            self._writer.close()
+    def _small_overviews(self) -> dict[int, list[bytes]]:
+        """Spool the tiles of the first overview that blocks do not hold; those of the others by level."""
+        first, found = LEVELS + 1, dict[int, list[bytes]]()
+        if self._grid.levels < first:
+            return found
+        smaller: list[tuple[Values, npt.NDArray[Any]]] = []
+        number = 0
+        for sums, counts in self._strips():
+            for tile in encoded_tiles(means(sums, counts), self._grid.tile, self._encoding):
+                self._spool(first, divmod(number, self._sizes[first].shape[1]), tile)
+                number += 1
+            smaller.append(halved(sums, counts.astype(np.uint32)))
+        sums, counts = (np.concatenate(parts) for parts in zip(*smaller, strict=True))
+        for level in range(first + 1, self._grid.levels + 1):
+            found[level] = list(encoded_tiles(means(sums, counts), self._grid.tile, self._encoding))
+            sums, counts = halved(sums, counts)
+        return found
+
+    def _strips(self) -> Iterator[tuple[Values, npt.NDArray[np.uint8]]]:
+        """What blocks left of the raster, in strips as high as a tile."""
+        columns, rows = self._grid.size(LEVELS + 1)
+        for start in range(0, rows, self._grid.tile):
+            stop = min(start + self._grid.tile, rows)
+            sums, counts = (
+                np.zeros((stop - start, columns), np.float32),
+                np.zeros((stop - start, columns), np.uint8),
+            )
+            for (top, left), (offset, (height, width)) in self._places.items():
+                if not start <= top < stop:
+                    continue
+                place, size = np.s_[top - start : top - start + height, left : left + width], height * width
+                self._sums.seek(offset)
+                sums[place] = np.frombuffer(self._sums.read(4 * size), np.float32).reshape(height, width)
+                counts[place] = np.frombuffer(self._sums.read(size), np.uint8).reshape(height, width)
+            yield sums, counts
+
+    def _spool(self, level: int, place: tuple[int, int], tile: bytes) -> None:
+        self._offsets[level][place] = self._spools[level].tell()
+        self._sizes[level][place] = len(tile)
+        self._spools[level].write(tile)
+
+    def _header(self, metadata: str, geo_tags: list[tuple[Any, ...]], *, is_big: bool) -> bytearray:
+        """All directories, with the offsets and sizes of tiles still zero."""
+        buffer = io.BytesIO()
+        nodata = (_GDAL_NODATA, 2, 0, self._encoding.nodata, True)
+        with tifffile.TiffWriter(buffer, bigtiff=is_big, byteorder="<", shaped=False) as writer:
+            for level in range(self._grid.levels + 1):
+                columns, rows = self._grid.size(level)
+                tags = [*geo_tags, (_GDAL_METADATA, 2, 0, metadata, True)] if level == 0 else []
+                writer.write(
+                    itertools.repeat(b"", self._sizes[level].size),
+                    shape=(rows, columns),
+                    dtype=self._encoding.dtype,
+                    tile=(self._grid.tile, self._grid.tile),
+                    compression="zstd",
+                    predictor=self._encoding.predictor,
+                    photometric="minisblack",
+                    subfiletype=1 if level else 0,
+                    software=False,
+                    metadata=None,
+                    extratags=[*tags, nodata],
+                )
+        return bytearray(buffer.getvalue())
+
+    def _patched(self, header: bytearray) -> bytearray:
+        with tifffile.TiffFile(io.BytesIO(bytes(header))) as file:
+            for level, page in enumerate(file.pages):
+                sizes = self._sizes[level].reshape(-1)
+                # an empty tile is sparse: readers take it for nodata
+                offsets = np.where(sizes > 0, self._offsets[level].reshape(-1), 0)
+                for tag, values in ((_TILE_OFFSETS, offsets), (_TILE_SIZES, sizes)):
+                    entry = page.tags[tag]  # type: ignore[union-attr]  # every page has its directory read
+                    kind = {3: "<u2", 4: "<u4", 16: "<u8"}[int(entry.dtype)]
+                    raw = values.astype(kind).tobytes()
+                    header[entry.valueoffset : entry.valueoffset + len(raw)] = raw
+        return header
 
 
 @contextmanager
-def stage(
-    destination: PathLike,
-    *,
-    width: int,
-    height: int,
-    crs_wkt: str | None = None,
-    transform: Affine6 | None = None,
-) -> Iterator[StagedRaster]:
+def stage(destination: PathLike, grid: Grid, encoding: Encoding) -> Iterator[CogWriter]:
     """Begin an index raster that will lie at `destination`.
 
     All temporary files lie in a hidden folder beside it, which goes whatever happens; `destination` appears
-    complete, on `publish`, or not at all. `transform` is (a, b, c, d, e, f) as in `RasterInfo`.
+    complete, on `publish`, or not at all.
     """
     target = Path(destination).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".index-", dir=target.parent))
     try:
-        with rasterio.Env(**GDAL_OPTIONS):
-            staged = StagedRaster(
-                folder, target, width=width, height=height, crs_wkt=crs_wkt, transform=transform
-            )
-            try:
-                yield staged
-            finally:
-                staged.close()
+        with ExitStack() as stack:
+            yield CogWriter(folder, target, grid, encoding, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -155,23 +226,79 @@ def overview_array(path: PathLike, max_side: int) -> Values:
     """
     with open_raster(path) as dataset:
         shape = reduced_shape(dataset.width, dataset.height, max_side)
-        values: Values = dataset.read(1, out_shape=shape, resampling=Resampling.average, out_dtype=np.float32)
+        stored = dataset.read(
+            1, out_shape=shape, resampling=Resampling.average, out_dtype=np.float32, masked=True
+        )
+        values: Values = stored.filled(np.nan)
+        if dataset.scales[0] != 1.0:
+            values *= np.float32(dataset.scales[0])
         return values
 
 
-def _open(*arguments: Any, **options: Any) -> Any:
-    with without(NotGeoreferencedWarning):
-        return rasterio.open(*arguments, **options)
+def _append(source: BinaryIO, start: int, size: int, target: BinaryIO) -> None:
+    """Append `size` bytes of one file to another, within the system where it can; both have nothing buffered."""
+    try:
+        while size > 0:
+            sent = os.sendfile(target.fileno(), source.fileno(), start, size)
+            start, size = start + sent, size - sent
+    except (AttributeError, OSError):
+        # not Linux, or a file system that cannot
+        source.seek(start)
+        target.write(source.read(size))
+        target.flush()
 
 
-def _statistics_tags(statistics: Statistics) -> dict[str, str]:
-    """GDAL's own names, which GIS programs read for their colour scales."""
-    total = statistics.valid_pixels + statistics.nodata_pixels + statistics.invalid_pixels
-    numbers = {
+def _geo_tags(crs_wkt: str | None, transform: Affine6 | None) -> list[tuple[Any, ...]]:
+    """The tags that say where a raster lies, as GDAL writes them."""
+    if crs_wkt is None or transform is None:
+        return []
+    with rasterio.Env(**GDAL_OPTIONS), MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            width=1,
+            height=1,
+            count=1,
+            dtype="uint8",
+            crs=CRS.from_wkt(crs_wkt),
+            transform=Affine(*transform),
+        ):
+            pass
+        memory.seek(0)
+        with tifffile.TiffFile(io.BytesIO(memory.read())) as file:
+            tags = file.pages.first.tags
+            return [
+                (tag.code, int(tag.dtype), tag.count, tag.value, True)
+                for tag in (tags.get(code) for code in _GEO_TAGS)
+                if tag is not None
+            ]
+
+
+def _metadata(
+    description: str, provenance: Mapping[str, Any], statistics: Statistics, encoding: Encoding
+) -> str:
+    """GDAL's XML of a file's and a band's tags; GIS programs read STATISTICS for their colour scales."""
+    items = [
+        f"<Item name={quoteattr(PROVENANCE_TAG)}>{_text(json.dumps(provenance, allow_nan=False))}</Item>"
+    ]
+    found = {
         "STATISTICS_MINIMUM": statistics.minimum,
         "STATISTICS_MAXIMUM": statistics.maximum,
         "STATISTICS_MEAN": statistics.mean,
         "STATISTICS_STDDEV": statistics.std,
-        "STATISTICS_VALID_PERCENT": 100 * statistics.valid_pixels / total,
+        "STATISTICS_VALID_PERCENT": 100 * statistics.valid_fraction,
     }
-    return {name: repr(float(number)) for name, number in numbers.items() if number is not None}
+    step = encoding.step or 1.0  # GDAL's statistics are those of the stored pixels
+    for name, number in found.items():
+        if number is not None:
+            stored = number if name.endswith("PERCENT") else number / step
+            items.append(f'<Item name="{name}" sample="0">{stored!r}</Item>')
+    items.append(f'<Item name="DESCRIPTION" sample="0" role="description">{_text(description)}</Item>')
+    if encoding.step is not None:
+        items.append(f'<Item name="SCALE" sample="0" role="scale">{encoding.step!r}</Item>')
+        items.append('<Item name="OFFSET" sample="0" role="offset">0</Item>')
+    return "<GDALMetadata>\n  " + "\n  ".join(items) + "\n</GDALMetadata>\n"
+
+
+def _text(text: str) -> str:
+    # twice, as GDAL writes and reads it; the tag is ASCII by its type: other letters as character references
+    return escape(escape(text)).encode("ascii", "xmlcharrefreplace").decode()

@@ -1,92 +1,83 @@
-"""The engine: from bands, or from a ready index map, to statistics and an index raster.
-
-Everything goes window by window, so memory does not grow with the raster.
-"""
+"""The engine: from bands, or from a ready index map, to statistics, a picture and an index raster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from orthoray.errors import Impossible, UnknownIndex
-from orthoray.spectral import statistics as stats
+from orthoray.errors import Impossible
 from orthoray.spectral.bands import BandMap, require
-from orthoray.spectral.cog import stage
+from orthoray.spectral.blocks import grid_for
+from orthoray.spectral.calibration import Calibration, calibrate
+from orthoray.spectral.encoding import FLOAT32, Encoding
 from orthoray.spectral.indices import Index, get_index
-from orthoray.spectral.raster import (
-    PathLike,
-    RasterInfo,
-    block_windows,
-    inspect,
-    open_raster,
-    read_window,
-    windows,
-)
-from orthoray.spectral.statistics import Statistics
+from orthoray.spectral.kernel import PIECE_SIDE, Background, recipe_for
+from orthoray.spectral.masks import Mask
+from orthoray.spectral.orientation import UPRIGHT, upright_copy
+from orthoray.spectral.raster import PathLike, RasterInfo
+from orthoray.spectral.reader import open_bands
+from orthoray.spectral.sources import BandSource, MapSource
+from orthoray.spectral.stack import Stack, inspect_stack
+from orthoray.spectral.survey import Cuts, IndexResult, Progress, survey
 
-ENGINE = "orthoray.spectral/1"
+ENGINE = "orthoray.spectral/2"
 
-Progress = Callable[[float], None]
-Mask = npt.NDArray[np.bool_]
-Pieces = Generator[tuple[Window, npt.NDArray[np.float32], Mask], None, None]
-
-# Shares of the time: reading and computing, percentiles, writing the COG.
-_COMPUTED, _COUNTED = 0.6, 0.75
-
-
-@dataclass(frozen=True)
-class IndexResult:
-    """What an analysis found. `band_map` is None where the index map came ready."""
-
-    statistics: Statistics
-    band_map: BandMap | None
-    provenance: dict[str, Any]
+# A strip or tile that is higher would be decoded again for each of the windows that meet in it.
+_TALLEST_BLOCK = 1024
+# Below this, decoding again is cheaper than a copy.
+_SMALL_PIXELS = 1_000_000
 
 
 def analyse_bands(
-    path: PathLike,
+    source: PathLike | Stack,
     index: Index | str,
     *,
     band_map: BandMap,
-    cuts: Sequence[float],
-    index_path: PathLike,
+    cuts: Cuts,
+    index_path: PathLike | None = None,
+    calibration: Calibration | None = None,
+    background: Background | None = None,
+    encoding: Encoding = FLOAT32,
+    provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> IndexResult:
-    """Compute `index` from the bands of the raster at `path` and write the index raster to `index_path`.
+    """Compute `index` from the bands of `source` and, with `index_path`, write the index raster there.
 
-    `cuts` descend; a value on a cut belongs to the worse class. `progress` is called with a fraction that
-    rises from 0 to 1. Raises `MissingBands` where `band_map` lacks a band, `UnknownIndex`, what `inspect`
-    raises, and `TruncatedImage` where pixels cannot be decoded; `index_path` is then left as it was.
+    `cuts` descend, and a value on a cut belongs to the worse class; or they are a function that finds them in a
+    histogram of the values (edges and counts). Without `calibration` that of the files' tags is used. `provenance`
+    goes into the raster's tags. `progress` is called with a fraction that rises from 0 to 1. Raises `MissingBands`
+    where `band_map` lacks a band, `UnknownIndex`, what `inspect_stack` raises, and `TruncatedImage` where pixels
+    cannot be decoded; `index_path` is then left as it was.
     """
     wanted = get_index(index) if isinstance(index, str) else index
-    require(band_map, wanted.bands)
-    info = inspect(path)
-    numbers = [band_map.numbers[name] for name in wanted.bands]
-
-    def pieces() -> Pieces:
-        with open_raster(path) as dataset:
-            for window in windows(info):
-                arrays, nodata = read_window(dataset, window, numbers, alpha=band_map.alpha)
-                values = wanted.compute(dict(zip(wanted.bands, arrays, strict=True)))
-                yield window, values, nodata
-
-    made = provenance(wanted.name, index=wanted, band_map=band_map, info=info)
-    found = _analyse(
-        pieces(),
-        canvas=info,
-        value_range=wanted.value_range,
-        cuts=cuts,
-        index_path=index_path,
-        made=made,
-        progress=progress,
-    )
-    return IndexResult(statistics=found, band_map=band_map, provenance=made)
+    wanted.require_computable()
+    given = source if isinstance(source, Stack) else inspect_stack([source])
+    used = calibration or calibrate(given.info)
+    require(band_map, (*wanted.bands, *(background.index.bands if background else ())))
+    with _readable(given) as stack, _bands(stack, wanted, band_map, used, background) as bands:
+        return survey(
+            bands,
+            grid_for(
+                given.info.width,
+                given.info.height,
+                in_strips=not all(info.tiled for info in stack.infos),
+            ),
+            canvas=given.info,
+            name=wanted.name,
+            value_range=wanted.value_range,
+            cuts=cuts,
+            index_path=index_path,
+            encoding=encoding,
+            provenance=provenance or {},
+            progress=progress,
+        )
 
 
 def analyse_array(
@@ -94,65 +85,54 @@ def analyse_array(
     nodata_mask: Mask | None,
     *,
     index_name: str,
-    cuts: Sequence[float],
+    cuts: Cuts,
     like: RasterInfo,
-    index_path: PathLike,
+    index_path: PathLike | None = None,
+    background_mask: Mask | None = None,
+    value_range: tuple[float, float] | None = None,
+    encoding: Encoding = FLOAT32,
+    provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> IndexResult:
     """The same for a ready index map, float (height, width), with NaN or infinity where it is invalid.
 
-    `nodata_mask` is bool of that shape, True where there is no data. `like` is the raster that the map was
+    `nodata_mask` is bool of that shape, True where there is no data, and so is `background_mask` for data that a
+    soil mask takes out. `like` is the raster that the map was
     computed from and gives the georeference; a map of another shape (a photo turned upright) is accepted
     only where `like` is not georeferenced. Raises `Impossible` where the shapes do not fit.
     """
     height, width = _checked_shape(index_map, nodata_mask, like)
-
-    def pieces() -> Pieces:
-        for window in block_windows(width, height, width, 1):
-            rows, columns = window.toslices()
-            with np.errstate(over="ignore"):
-                values = np.array(index_map[rows, columns], dtype=np.float32)
-            values[~np.isfinite(values)] = np.nan
-            masked = (
-                np.zeros(values.shape, dtype=np.bool_) if nodata_mask is None else nodata_mask[rows, columns]
-            )
-            yield window, values, masked
-
-    try:
-        index = get_index(index_name)
-    except UnknownIndex:
-        index = None
-    made = provenance(index_name, index=index, band_map=None, info=like)
-    found = _analyse(
-        pieces(),
-        canvas=replace(like, width=width, height=height),
-        value_range=None if index is None else index.value_range,
+    return survey(
+        MapSource(index_map, nodata_mask, background_mask),
+        grid_for(width, height, in_strips=False),
+        canvas=like,
+        name=index_name,
+        value_range=value_range,
         cuts=cuts,
         index_path=index_path,
-        made=made,
+        encoding=encoding,
+        provenance=provenance or {},
         progress=progress,
     )
-    return IndexResult(statistics=found, band_map=None, provenance=made)
 
 
-def provenance(
-    name: str, *, index: Index | None, band_map: BandMap | None, info: RasterInfo
-) -> dict[str, Any]:
-    """How an index raster came to be, as JSON-ready data."""
-    return {
-        "index": name,
-        "common_name": None if index is None else index.common_name,
-        "formula": None if index is None else index.formula,
-        "constants": {} if index is None else dict(index.constants),
-        "reference": None if index is None else index.reference,
-        "needs_reflectance": index is not None and index.needs_reflectance,
-        "band_map": None if band_map is None else band_map.to_dict(),
-        "scales": list(info.scales),
-        "offsets": list(info.offsets),
-        "scale_offset_applied": False,
-        "dtype": info.dtype,
-        "engine": ENGINE,
-    }
+def background_mask(
+    source: Stack, background: Background, *, band_map: BandMap, calibration: Calibration
+) -> Mask:
+    """Where `background` takes pixels out of a whole image: bool (height, width). Raises as `analyse_bands`."""
+    index = background.index
+    require(band_map, index.bands)
+    gone: Mask = np.ones((source.info.height, source.info.width), dtype=np.bool_)
+    with _readable(source) as stack, _bands(stack, index, band_map, calibration, None) as bands:
+        for top in range(0, gone.shape[0], PIECE_SIDE):
+            height = min(PIECE_SIDE, gone.shape[0] - top)
+            rows = bands.rows(Window(0, top, gone.shape[1], height))
+            for left in range(0, gone.shape[1], PIECE_SIDE):
+                part = gone[top : top + height, left : left + PIECE_SIDE]
+                values = rows.piece(left, part.shape[1], np.empty(part.shape, np.float32)).values
+                # what has no value is above nothing
+                part[...] = ~(values > np.float32(background.above))
+    return gone
 
 
 def _checked_shape(
@@ -171,46 +151,36 @@ def _checked_shape(
     return height, width
 
 
-def _analyse(
-    pieces: Pieces,
-    *,
-    canvas: RasterInfo,
-    value_range: tuple[float, float] | None,
-    cuts: Sequence[float],
-    index_path: PathLike,
-    made: dict[str, Any],
-    progress: Progress | None,
-) -> Statistics:
-    """Both passes and the COG. `canvas` gives the index raster's size and place; `pieces` cover it."""
-    report = progress or (lambda fraction: None)
-    total = canvas.width * canvas.height
-    summary = stats.summarise(np.empty(0, dtype=np.float32), None, cuts)
-    report(0.0)
-    with (
-        stage(
-            index_path,
-            width=canvas.width,
-            height=canvas.height,
-            crs_wkt=canvas.crs_wkt,
-            transform=canvas.transform,
-        ) as staged,
-        closing(pieces),
-    ):
-        done = 0
-        for window, values, nodata in pieces:
-            summary = stats.merge(summary, stats.summarise(values, nodata, cuts))
-            values[nodata] = np.nan
-            staged.write(values, window)
-            done += values.size
-            report(_COMPUTED * done / total)
-        wanted = stats.plan(summary, value_range)
-        details = stats.detail(np.empty(0, dtype=np.float32), None, wanted)
-        done = 0
-        for values in staged.read():
-            details = stats.merge_details(details, stats.detail(values, None, wanted))
-            done += values.size
-            report(_COMPUTED + (_COUNTED - _COMPUTED) * done / total)
-        found = stats.finish(summary, wanted, details, cuts, canvas.pixel_area_m2)
-        staged.publish(description=str(made["index"]), provenance=made, statistics=found)
-    report(1.0)
-    return found
+@contextmanager
+def _bands(
+    stack: Stack, index: Index, band_map: BandMap, calibration: Calibration, background: Background | None
+) -> Iterator[BandSource]:
+    """The values of an index from the open files of a stack."""
+    numbers = band_map.numbers
+    recipe = recipe_for(
+        index,
+        {name: stack.infos[stack.locate(number)[0]].dtype for name, number in numbers.items()},
+        {
+            name: (calibration.scales[number - 1], calibration.offsets[number - 1])
+            for name, number in numbers.items()
+        },
+        is_reflectance=calibration.state != "dn",
+        background=background,
+    )
+    located = [stack.locate(numbers[name]) for name in recipe.names]
+    with open_bands(stack.files, stack.infos, located, band_map.alpha) as reader:
+        yield BandSource(reader, recipe)
+
+
+@contextmanager
+def _readable(stack: Stack) -> Iterator[Stack]:
+    """The stack itself, or copies of those of its files that cannot be read in any order of windows."""
+    with ExitStack() as temporary:
+        files = list(stack.files)
+        for place, (path, info) in enumerate(zip(stack.files, stack.infos, strict=True)):
+            is_random = info.driver == "GTiff" and info.block_height <= _TALLEST_BLOCK
+            if not is_random and info.width * info.height > _SMALL_PIXELS:
+                folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-unpacked-"))
+                files[place] = Path(folder) / "unpacked.tif"
+                upright_copy(path, UPRIGHT, files[place])
+        yield stack if files == list(stack.files) else inspect_stack(files, stack.filenames)

@@ -1,93 +1,72 @@
-"""Statistics of an index map, gathered window by window in any order.
+"""Statistics of an index map, gathered piece by piece in one pass.
 
-Two passes. The first (`summarise`, `merge`) counts, finds the range, mean, variance and classes, and keeps a
-histogram of the upper 16 bits of the values. With it `plan` knows in which few of the 65536 bins the wanted
-percentiles lie and the edges of the histogram to show; the second pass (`detail`, `merge_details`) resolves
-the lower 16 bits of those bins and fills that histogram. `finish` joins both. Percentiles are thereby exact
-in 512 KiB a bin, whatever the size of the raster.
+A `Tally` counts pixels, finds range, mean, variance and classes, and, where it is given a `Scale`, fills a
+histogram of 8,192 equal bins, from which `finish` reads percentiles within half a bin. Where the values
+themselves are still at hand `finish` looks into the few bins that matter, and percentiles are exact.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from orthoray.spectral.distribution import FINE_BINS, Distribution, Scale, counts_beyond, shown_histogram
+from orthoray.spectral.scratch import own_scratch
+
 Values = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
+Range = tuple[float, float]
 
-HISTOGRAM_BINS = 64
-_HALF = 1 << 16
-_PERCENTS = (2.0, 50.0, 98.0)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The first pass over some pixels; `merge` joins two of disjoint pixels.
-
-    `m2` is the sum of squared differences from `mean`. `class_counts` has one entry more than there are
-    cuts. `high` counts, int64 (65536,), the upper halves of the ordered bit patterns.
-    """
-
-    valid: int
-    nodata: int
-    invalid: int
-    minimum: float
-    maximum: float
-    mean: float
-    m2: float
-    class_counts: tuple[int, ...]
-    high: Counts
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the second pass looks for: bins (upper halves) to resolve and the histogram's edges, float64."""
-
-    bins: tuple[int, ...]
-    edges: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Detail:
-    """The second pass over some pixels: `low` int64 (bins, 65536), `histogram` int64 (64,)."""
-
-    low: Counts
-    histogram: Counts
+PERCENTS = (2.0, 50.0, 98.0)
+_PIECE = 1 << 18  # scratch of this many values stays in the processor's cache
 
 
 @dataclass(frozen=True)
 class Statistics:
     """Statistics of the valid pixels of an index map.
 
-    `nodata_pixels` are masked, `invalid_pixels` are data without a finite index value. `std` is that of the
-    population; percentiles follow NumPy's "linear" definition. Without a valid pixel the numbers are None and
-    the histogram is empty. `class_pixels[i]` counts the values above `cuts[i]` but not above the cut before
-    it, the last entry those not above the last cut. `area_m2` is that of the valid pixels; areas are None
-    where the raster is not georeferenced.
+    Every pixel is one of: valid; `nodata_pixels`, masked in the image; `background_pixels`, data that a soil
+    mask takes out; `invalid_pixels`, data without a finite index value. `out_of_range_pixels` are valid ones
+    outside the range where the index has meaning. `std` is that of the population; percentiles follow NumPy's
+    "linear" definition and are off by at most `percentile_error`, 0 where they are exact. Without a valid pixel
+    the numbers are None and the histogram is empty. `class_pixels[i]` counts the values above `cuts[i]` but not
+    above the cut before it, the last entry those not above the last cut. `area_m2` is that of the valid pixels;
+    areas are None where the raster is not georeferenced.
     """
 
     valid_pixels: int
     nodata_pixels: int
+    background_pixels: int
     invalid_pixels: int
-    minimum: float | None
-    maximum: float | None
-    mean: float | None
-    std: float | None
-    median: float | None
-    p2: float | None
-    p98: float | None
-    histogram_edges: tuple[float, ...]
-    histogram_counts: tuple[int, ...]
+    out_of_range_pixels: int
     cuts: tuple[float, ...]
     class_pixels: tuple[int, ...]
     pixel_area_m2: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    median: float | None = None
+    p2: float | None = None
+    p98: float | None = None
+    percentile_error: float | None = None
+    histogram_edges: tuple[float, ...] = ()
+    histogram_counts: tuple[int, ...] = ()
+
+    @property
+    def pixels(self) -> int:
+        """All pixels of the raster."""
+        return self.valid_pixels + self.nodata_pixels + self.background_pixels + self.invalid_pixels
+
+    @property
+    def valid_fraction(self) -> float:
+        """Valid pixels of all, 0..1."""
+        return self.valid_pixels / self.pixels if self.pixels else 0.0
 
     @property
     def area_m2(self) -> float | None:
@@ -98,7 +77,9 @@ class Statistics:
         return {
             "valid_pixels": self.valid_pixels,
             "nodata_pixels": self.nodata_pixels,
+            "background_pixels": self.background_pixels,
             "invalid_pixels": self.invalid_pixels,
+            "out_of_range_pixels": self.out_of_range_pixels,
             "min": self.minimum,
             "max": self.maximum,
             "mean": self.mean,
@@ -106,191 +87,169 @@ class Statistics:
             "median": self.median,
             "p2": self.p2,
             "p98": self.p98,
+            "percentile_error": self.percentile_error,
             "histogram": {"edges": list(self.histogram_edges), "counts": list(self.histogram_counts)},
             "area_m2": self.area_m2,
         }
 
 
-def summarise(values: Values, nodata: Mask | None, cuts: Sequence[float]) -> Summary:
-    """First pass over `values` float32 of any shape; `nodata` bool of that shape is True where masked.
+@dataclass
+class Tally:
+    """Sums over some pixels, to which pieces are added and other tallies of disjoint pixels.
 
-    `cuts` descend. A value on a cut belongs to the worse class: the rule is v > cut, compared in float32, the
-    values' own precision, so that 11 against 9 (NDVI 0.1) is not above a cut of 0.1. NaN and infinite values
-    that are not masked count as invalid. Raises `ValueError` where the cuts do not descend.
+    `cuts` descend; a value on a cut belongs to the worse class: the rule is v > cut, compared in float32, the
+    values' own precision, so that 11 against 9 (NDVI 0.1) is not above a cut of 0.1. `m2` is the sum of squared
+    differences from `mean`; `odd` counts pixels whose bands are not plausible reflectance.
     """
-    if any(not upper > lower for upper, lower in itertools.pairwise(cuts)):
-        raise ValueError(f"cuts must descend: {list(cuts)}")
-    usable = np.isfinite(values) if nodata is None else np.isfinite(values) & ~nodata
-    masked = 0 if nodata is None else int(np.count_nonzero(nodata))
-    chosen = _chosen(values, usable)
-    count = chosen.size
-    above = [int(np.count_nonzero(chosen > np.float32(cut))) for cut in cuts]
-    class_counts = tuple(np.diff([0, *above, count]).tolist())
-    high = np.bincount(_keys(chosen) >> 16, minlength=_HALF).astype(np.int64)
-    if count == 0:
-        minimum, maximum, mean, m2 = math.inf, -math.inf, 0.0, 0.0
-    else:
-        wide = chosen.astype(np.float64)
-        mean = float(wide.mean())
-        m2 = float(np.square(wide - mean).sum())
-        minimum, maximum = float(chosen.min()), float(chosen.max())
-    return Summary(
-        valid=count,
-        nodata=masked,
-        invalid=values.size - masked - count,
-        minimum=minimum,
-        maximum=maximum,
-        mean=mean,
-        m2=m2,
-        class_counts=class_counts,
-        high=high,
-    )
 
+    cuts: tuple[float, ...]
+    value_range: Range | None = None
+    scale: Scale | None = None
+    pixels: int = 0
+    valid: int = 0
+    nodata: int = 0
+    background: int = 0
+    out_of_range: int = 0
+    odd: int = 0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    mean: float = 0.0
+    m2: float = 0.0
+    above: list[int] = field(default_factory=list)
+    fine: Counts | None = None
+    outside: Counts | None = None
 
-def merge(first: Summary, second: Summary) -> Summary:
-    """Join the first passes over disjoint pixels (Chan, Golub and LeVeque 1979)."""
-    count = first.valid + second.valid
-    delta = second.mean - first.mean
-    share = second.valid / count if count else 0.0
-    return Summary(
-        valid=count,
-        nodata=first.nodata + second.nodata,
-        invalid=first.invalid + second.invalid,
-        minimum=min(first.minimum, second.minimum),
-        maximum=max(first.maximum, second.maximum),
-        mean=first.mean + delta * share,
-        m2=first.m2 + second.m2 + delta * delta * first.valid * share,
-        class_counts=tuple(a + b for a, b in zip(first.class_counts, second.class_counts, strict=True)),
-        high=first.high + second.high,
-    )
+    def __post_init__(self) -> None:
+        self.above = self.above or [0] * len(self.cuts)
+        self._cuts32 = [np.float32(cut) for cut in self.cuts]
+        if self.scale is not None and self.fine is None:
+            self.fine = np.zeros(FINE_BINS, dtype=np.int64)
 
+    def fresh(self) -> Tally:
+        """An empty tally of the same cuts, range and scale."""
+        return Tally(self.cuts, self.value_range, self.scale)
 
-def plan(summary: Summary, value_range: tuple[float, float] | None = None) -> Plan:
-    """Decide what the second pass looks for.
+    def add(self, values: Values, *, nodata: int = 0, background: int = 0, odd: int = 0) -> None:
+        """Add a piece: float32 of any shape, NaN where there is no valid value for whatever reason.
 
-    The histogram has 64 bins of equal width from the data's least to its greatest value, both clipped to
-    `value_range` where the index has one, lest a few outliers squeeze the rest into one bin. A value on an
-    inner edge belongs to the bin above it; values outside go into the end bins, so the counts sum to the
-    valid pixels. Where all data lies outside the range the edges go by the data alone; round a single value
-    they lie half a unit (a millionth of a huge value) to either side.
-    """
-    if summary.valid == 0:
-        return Plan(bins=(), edges=np.empty(0, dtype=np.float64))
-    low, high = summary.minimum, summary.maximum
-    if value_range is not None and max(low, value_range[0]) < min(high, value_range[1]):
-        low, high = max(low, value_range[0]), min(high, value_range[1])
-    if low == high:
-        half = max(0.5, abs(low) * 1e-6)
-        low, high = low - half, high + half
-    below = np.cumsum(summary.high)
-    bins = {int(np.searchsorted(below, rank, side="right")) for rank in _ranks(summary.valid)}
-    return Plan(bins=tuple(sorted(bins)), edges=np.linspace(low, high, HISTOGRAM_BINS + 1))
+        `nodata` and `background` say how many of them are so for these reasons.
+        """
+        self.pixels += values.size
+        self.nodata += nodata
+        self.background += background
+        self.odd += odd
+        # the lowest and highest pass NaN on, so they tell whether there is any
+        least = values.min(initial=np.inf)
+        chosen = values
+        if math.isnan(least):
+            chosen = values[~np.isnan(values)]
+            least = chosen.min(initial=np.inf)
+        if chosen.size:
+            self._add_valid(chosen, float(least), float(chosen.max()))
 
+    def merge(self, other: Tally) -> None:
+        """Add another tally of the same cuts and scale (Chan, Golub and LeVeque 1979)."""
+        for name in ("pixels", "nodata", "background", "out_of_range", "odd"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+        self.above = [a + b for a, b in zip(self.above, other.above, strict=True)]
+        self._merge_moments(other.valid, other.mean, other.m2)
+        if self.fine is not None and other.fine is not None:
+            self.fine += other.fine
+        if other.outside is not None:
+            self.outside = other.outside if self.outside is None else self.outside + other.outside
 
-def detail(values: Values, nodata: Mask | None, wanted: Plan) -> Detail:
-    """Second pass over the same pixels as the first; arguments as in `summarise`."""
-    usable = np.isfinite(values) if nodata is None else np.isfinite(values) & ~nodata
-    chosen = _chosen(values, usable)
-    keys = _keys(chosen)
-    high = keys >> 16
-    low = np.zeros((len(wanted.bins), _HALF), dtype=np.int64)
-    for row, number in enumerate(wanted.bins):
-        low[row] = np.bincount(keys[high == number] & (_HALF - 1), minlength=_HALF)
-    return Detail(low=low, histogram=_histogram(chosen, wanted.edges))
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Valid pixels of each class, the best first."""
+        return tuple(np.diff([0, *self.above, self.valid]).tolist())
 
+    def _add_valid(self, values: Values, least: float, greatest: float) -> None:
+        self.minimum, self.maximum = min(self.minimum, least), max(self.maximum, greatest)
+        if (
+            self.value_range is not None
+            and not self.value_range[0] <= least <= greatest <= self.value_range[1]
+        ):
+            low, high = self.value_range
+            self.out_of_range += int(np.count_nonzero((values < low) | (values > high)))
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, _PIECE):
+            self._add_piece(flat[start : start + _PIECE])
+        if self.scale is None or self.fine is None:
+            return
+        self.scale.count(flat, self.fine)
+        if not self.scale.low <= least <= greatest <= self.scale.high:
+            beyond = counts_beyond(flat, self.scale)
+            self.outside = beyond if self.outside is None else self.outside + beyond
 
-def merge_details(first: Detail, second: Detail) -> Detail:
-    """Join the second passes over disjoint pixels."""
-    return Detail(low=first.low + second.low, histogram=first.histogram + second.histogram)
+    def _add_piece(self, values: Values) -> None:
+        scratch = own_scratch()
+        wide = scratch.take(values.shape, np.float64)
+        np.copyto(wide, values)
+        mean = float(wide.sum() / values.size)
+        wide -= mean
+        wide *= wide
+        self._merge_moments(values.size, mean, float(wide.sum()))
+        scratch.give(wide)
+        is_above = scratch.take(values.shape, np.bool_)
+        for place, cut in enumerate(self._cuts32):
+            np.greater(values, cut, out=is_above)
+            self.above[place] += int(np.count_nonzero(is_above))
+        scratch.give(is_above)
+
+    def _merge_moments(self, count: int, mean: float, m2: float) -> None:
+        if count == 0:
+            return
+        total = self.valid + count
+        delta = mean - self.mean
+        share = count / total
+        self.m2 += m2 + delta * delta * self.valid * share
+        self.mean += delta * share
+        self.valid = total
 
 
 def finish(
-    summary: Summary,
-    wanted: Plan,
-    found: Detail,
-    cuts: Sequence[float],
+    tally: Tally,
+    distribution: Distribution,
+    *,
+    cuts: Sequence[float] | None = None,
+    class_pixels: Sequence[int] | None = None,
     pixel_area_m2: float | None = None,
 ) -> Statistics:
-    """Join both passes over a whole raster."""
-    empty = summary.valid == 0
-    p2, median, p98 = (
-        None if empty else _percentile(percent, summary, wanted, found) for percent in _PERCENTS
+    """The statistics of a whole raster from the merged `tally` of its pieces.
+
+    `cuts` and `class_pixels` replace those of the tally where cuts were found in the data afterwards.
+    The histogram has 64 bins of equal width from the data's least to its greatest value, both clipped to the
+    range of the index where it has one, lest a few outliers squeeze the rest into one bin. A value on an inner
+    edge belongs to the bin above it; values outside go into the end bins, so the counts sum to the valid pixels.
+    """
+    shown = tally.cuts if cuts is None else cuts
+    counted = tally.class_counts if class_pixels is None else class_pixels
+    empty = Statistics(
+        valid_pixels=tally.valid,
+        nodata_pixels=tally.nodata,
+        background_pixels=tally.background,
+        invalid_pixels=tally.pixels - tally.nodata - tally.background - tally.valid,
+        out_of_range_pixels=tally.out_of_range,
+        cuts=tuple(float(cut) for cut in shown),
+        class_pixels=tuple(int(pixels) for pixels in counted),
+        pixel_area_m2=pixel_area_m2,
     )
-    return Statistics(
-        valid_pixels=summary.valid,
-        nodata_pixels=summary.nodata,
-        invalid_pixels=summary.invalid,
-        minimum=None if empty else summary.minimum,
-        maximum=None if empty else summary.maximum,
-        mean=None if empty else summary.mean,
-        std=None if empty else math.sqrt(summary.m2 / summary.valid),
+    if tally.valid == 0:
+        return empty
+    (p2, median, p98), error = distribution.percentiles(PERCENTS, tally.valid, tally.minimum, tally.maximum)
+    edges, counts = shown_histogram(distribution, tally.minimum, tally.maximum, tally.value_range)
+    return replace(
+        empty,
+        minimum=tally.minimum + 0.0,  # which makes 0 of -0
+        maximum=tally.maximum + 0.0,
+        mean=tally.mean + 0.0,
+        std=math.sqrt(tally.m2 / tally.valid),
         median=median,
         p2=p2,
         p98=p98,
-        histogram_edges=tuple(wanted.edges.tolist()),
-        histogram_counts=tuple(found.histogram.tolist()),
-        cuts=tuple(float(cut) for cut in cuts),
-        class_pixels=summary.class_counts,
-        pixel_area_m2=pixel_area_m2,
+        percentile_error=error,
+        histogram_edges=tuple(edges.tolist()),
+        histogram_counts=tuple(counts.tolist()),
     )
-
-
-def _chosen(values: Values, usable: Mask) -> Values:
-    # adding zero makes one value of -0.0 and 0.0, which compare equal but differ in their bits
-    return np.asarray(values[usable] + np.float32(0.0), dtype=np.float32)
-
-
-def _keys(values: Values) -> npt.NDArray[np.uint32]:
-    """Unsigned integers in the order of the values: negatives inverted, the sign bit of the others set."""
-    bits = values.view(np.uint32)
-    return bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
-
-
-def _value(key: int) -> float:
-    bits = key ^ (0x80000000 if key >> 31 else 0xFFFFFFFF)
-    return float(np.array(bits, dtype=np.uint32).view(np.float32))
-
-
-def _histogram(values: Values, edges: npt.NDArray[np.float64]) -> Counts:
-    """Counts of equal bins; a value on an inner edge belongs above it, one outside to the end bin."""
-    bins = len(edges) - 1
-    if bins < 1:
-        return np.zeros(0, dtype=np.int64)
-    counts = np.zeros(bins, dtype=np.int64)
-    bounds = np.array([-np.inf, *edges[1:-1], np.inf])
-    low, scale = edges[0], bins / (edges[-1] - edges[0])
-    # pieces that stay in the processor's cache are several times faster than one long array
-    for start in range(0, values.size, _HALF):
-        piece = values[start : start + _HALF].astype(np.float64)
-        guess = np.clip((piece - low) * scale, 0, bins - 1).astype(np.intp)
-        # the product may be rounded across an edge, by one bin at most
-        guess -= piece < bounds[guess]
-        guess += piece >= bounds[guess + 1]
-        counts += np.bincount(guess, minlength=bins)
-    return counts
-
-
-def _place(percent: float, count: int) -> tuple[int, int, float]:
-    """The two ranks (from 0) that a percentile lies between, and how far towards the second."""
-    position = (count - 1) * (percent / 100)
-    lower = math.floor(position)
-    return lower, min(lower + 1, count - 1), position - lower
-
-
-def _ranks(count: int) -> set[int]:
-    return {rank for percent in _PERCENTS for rank in _place(percent, count)[:2]}
-
-
-def _percentile(percent: float, summary: Summary, wanted: Plan, found: Detail) -> float:
-    lower, upper, share = _place(percent, summary.valid)
-    a, b = (_order_statistic(rank, summary, wanted, found) for rank in (lower, upper))
-    # the two forms of NumPy's linear interpolation, each exact at its own end
-    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1 - share)
-
-
-def _order_statistic(rank: int, summary: Summary, wanted: Plan, found: Detail) -> float:
-    below = np.cumsum(summary.high)
-    number = int(np.searchsorted(below, rank, side="right"))
-    within = rank - (int(below[number - 1]) if number else 0)
-    low = np.cumsum(found.low[wanted.bins.index(number)])
-    return _value(number << 16 | int(np.searchsorted(low, within, side="right")))

@@ -1,0 +1,230 @@
+"""A raster in blocks: what is computed of one, on whatever thread or machine, and in which blocks it is cut.
+
+A block is as large as four tiles of the index raster each way (or as wide as the raster, where that is stored in
+strips), so that it holds whole tiles of the first two overviews as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from orthoray.spectral.encoding import Encoding
+from orthoray.spectral.kernel import Piece
+from orthoray.spectral.statistics import Tally
+
+Values = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.uint8]
+
+LEVELS = 2  # overviews that are encoded block by block
+_TILE = 512
+_WIDEST = 32768  # a block of a raster in strips is no wider
+
+
+class Rows(Protocol):
+    """Some rows of a block, computed piece by piece."""
+
+    def piece(self, left: int, width: int, out: Values) -> Piece:
+        """The piece of all the rows from column `left` of the block, at most 512 wide, computed into `out`."""
+
+
+class Source(Protocol):
+    """Where index values come from."""
+
+    def rows(self, window: Window) -> Rows:
+        """Read the bands of a window of at most 512 rows."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A raster of `width` x `height` pixels in tiles of `tile` and blocks of `block_width` x 4 tiles."""
+
+    width: int
+    height: int
+    tile: int
+    block_width: int
+
+    @property
+    def block_height(self) -> int:
+        return self.tile << LEVELS
+
+    @property
+    def levels(self) -> int:
+        """Overviews that the raster needs until one tile holds it; a single column has none."""
+        level = 0
+        # GDAL tells by their width how far overviews are reduced
+        while self.width > 1 and max(self.size(level)) > self.tile:
+            level += 1
+        return level
+
+    def size(self, level: int) -> tuple[int, int]:
+        """(columns, rows) of the raster reduced by two to the power of `level`."""
+        return -(-self.width >> level), -(-self.height >> level)
+
+    def tiles(self, level: int) -> tuple[int, int]:
+        """(columns, rows) of tiles of a level."""
+        columns, rows = self.size(level)
+        return -(-columns // self.tile), -(-rows // self.tile)
+
+    def blocks(self) -> Iterator[Window]:
+        """The blocks, row by row."""
+        for top in range(0, self.height, self.block_height):
+            for left in range(0, self.width, self.block_width):
+                yield Window(
+                    left,
+                    top,
+                    min(self.block_width, self.width - left),
+                    min(self.block_height, self.height - top),
+                )
+
+
+def grid_for(width: int, height: int, *, in_strips: bool) -> Grid:
+    """The grid of a raster that is stored in tiles, or in strips as wide as itself."""
+    # a tile as wide as the raster looks like a strip, which a Cloud Optimized GeoTIFF must not have
+    tile = _TILE // 2 if width == _TILE else _TILE
+    block = tile << LEVELS
+    if in_strips:
+        block = min(-(-width // block) * block, _WIDEST)
+    return Grid(width, height, tile, block)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is made of every block: statistics by `tally`'s cuts and scale, the tiles of `encoding` (None: none),
+    and a picture of `picture_level` (0 is full size; None: none), which is at most one more than `LEVELS`."""
+
+    tally: Tally
+    encoding: Encoding | None
+    picture_level: int | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """What was found in `window`.
+
+    `tiles` holds, for each level from 0 to `LEVELS`, the encoded tiles of the block, row by row; empty without
+    encoding. `sums` float32 and `counts` uint8 are those of valid pixels by squares of 8 x 8. `picture` is
+    float32, NaN where there is no value.
+    """
+
+    window: Window
+    tally: Tally
+    tiles: tuple[tuple[bytes, ...], ...]
+    sums: Values
+    counts: Counts
+    picture: Values | None
+
+
+def compute_block(source: Source, window: Window, grid: Grid, task: Task) -> Block:
+    """Compute all that `task` asks of a block."""
+    tally = task.tally.fresh()
+    width, height, tile = window.width, window.height, grid.tile
+    with_levels = task.encoding is not None or bool(task.picture_level)
+    whole = np.empty((height, width), np.float32) if task.picture_level == 0 else None
+    sums = (
+        np.zeros((-(-height // 2), -(-width // 2)), np.float32)
+        if with_levels
+        else np.zeros((0, 0), np.float32)
+    )
+    counts = np.zeros(sums.shape, np.uint8)
+    full: list[bytes] = []
+    padded = np.empty((tile, tile), np.float32)
+    for top in range(0, height, tile):
+        rows = min(tile, height - top)
+        read = source.rows(Window(window.col_off, window.row_off + top, width, rows))
+        for left in range(0, width, tile):
+            columns = min(tile, width - left)
+            if whole is not None and task.encoding is None:
+                out = whole[top : top + rows, left : left + columns]
+            else:
+                if (rows, columns) != padded.shape:
+                    padded.fill(np.nan)
+                out = padded[:rows, :columns]
+            piece = read.piece(left, columns, out)
+            tally.add(piece.values, nodata=piece.nodata, background=piece.background, odd=piece.odd)
+            if task.encoding is not None:
+                full.append(task.encoding.tile(padded))
+                if whole is not None:
+                    whole[top : top + rows, left : left + columns] = piece.values
+            if with_levels:
+                place = np.s_[top // 2 : (top + rows + 1) // 2, left // 2 : (left + columns + 1) // 2]
+                _halve_values(piece.values, sums[place], counts[place])
+    tiles = [tuple(full)]
+    picture = whole
+    for level in range(1, LEVELS + 2 if with_levels else 1):
+        if level > 1:
+            sums, counts = halved(sums, counts)
+        if task.picture_level == level:
+            picture = means(sums, counts)
+        if task.encoding is not None and level <= LEVELS:
+            tiles.append(tuple(encoded_tiles(means(sums, counts), tile, task.encoding)))
+    return Block(window, tally, tuple(tiles) if task.encoding is not None else (), sums, counts, picture)
+
+
+def means(sums: Values, counts: npt.NDArray[Any]) -> Values:
+    """Averages of the valid pixels, NaN where there is none, or where their sum is more than float32 holds."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Values = np.divide(sums, counts, dtype=np.float32)
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def halved(sums: Values, counts: npt.NDArray[Any]) -> tuple[Values, npt.NDArray[Any]]:
+    """Sums and counts by squares of twice the side; an odd last row or column stands alone."""
+    rows, columns = sums.shape
+    fewer = np.zeros((-(-rows // 2), -(-columns // 2)), counts.dtype)
+    for row in (0, 1):
+        for column in (0, 1):
+            part = counts[row::2, column::2]
+            fewer[: part.shape[0], : part.shape[1]] += part
+    if rows % 2 == columns % 2 == 0:
+        return _added(sums), fewer
+    smaller = np.zeros(fewer.shape, np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            part = sums[row::2, column::2]
+            with np.errstate(over="ignore", invalid="ignore"):
+                smaller[: part.shape[0], : part.shape[1]] += part
+    return smaller, fewer
+
+
+def encoded_tiles(values: Values, side: int, encoding: Encoding) -> Iterator[bytes]:
+    """The tiles of an array, row by row, those at its ends filled up with NaN."""
+    padded = np.empty((side, side), np.float32)
+    for top in range(0, values.shape[0], side):
+        for left in range(0, values.shape[1], side):
+            part = values[top : top + side, left : left + side]
+            if part.shape == padded.shape:
+                yield encoding.tile(part)
+            else:
+                padded.fill(np.nan)
+                padded[: part.shape[0], : part.shape[1]] = part
+                yield encoding.tile(padded)
+
+
+def _halve_values(values: Values, sums: Values, counts: Counts) -> None:
+    """Sums and counts of the valid values by squares of 2 x 2."""
+    if np.isnan(values.min()):
+        valid = ~np.isnan(values)
+        found, fewer = halved(np.where(valid, values, np.float32(0)), valid.view(np.uint8))
+        sums[...], counts[...] = found, fewer
+    elif values.shape[0] % 2 or values.shape[1] % 2:
+        found, fewer = halved(values, np.ones(values.shape, np.uint8))
+        sums[...], counts[...] = found, fewer
+    else:
+        sums[...] = _added(values)
+        counts.fill(4)
+
+
+def _added(values: Values) -> Values:
+    """Sums of squares of 2 x 2, where the sides are even."""
+    rows, columns = values.shape
+    averages = cv2.resize(values, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    with np.errstate(over="ignore"):
+        return np.asarray(averages, np.float32) * np.float32(4)

@@ -1,0 +1,199 @@
+"""A survey of a raster: block by block on all processors, to statistics, a picture and an index raster.
+
+Blocks are taken in their order, so the same raster gives the same numbers, and memory does not grow with the raster.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Source, Task, compute_block, halved, means
+from orthoray.spectral.cog import stage
+from orthoray.spectral.distribution import FINE_BINS, Counts, Distribution, Edges, Scale, clipped
+from orthoray.spectral.encoding import Encoding
+from orthoray.spectral.raster import PathLike, RasterInfo
+from orthoray.spectral.statistics import Statistics, Tally, finish
+from orthoray.spectral.threads import worker_count
+
+Values = npt.NDArray[np.float32]
+Progress = Callable[[float], None]
+Cuts = Sequence[float] | Callable[[Edges, Counts], Sequence[float]]
+
+# Rasters up to this size are drawn pixel by pixel, and their statistics are exact.
+FULL_PIXELS = 25_000_000
+# The picture of a larger one has at most so many, by halving: no screen and no page shows more.
+PICTURE_PIXELS = 8_000_000
+# Pieces of a large raster, and their share of values at either end that may lie beyond the scale found in them.
+_SAMPLES, _SAMPLE_SIDE, _SAMPLE_TAIL = 25, 256, 0.1
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """What an analysis found.
+
+    `picture` is float32 (rows, columns), NaN where there is no value: the index map itself up to 25 megapixels,
+    else reduced by averaging to at most 8. `odd_pixels` have data but no plausible reflectance in some band.
+    """
+
+    statistics: Statistics
+    picture: Values
+    odd_pixels: int = 0
+
+    @property
+    def odd_fraction(self) -> float:
+        """Of the pixels with data, 0..1."""
+        data = self.statistics.pixels - self.statistics.nodata_pixels
+        return self.odd_pixels / data if data else 0.0
+
+
+def survey(
+    source: Source,
+    grid: Grid,
+    *,
+    canvas: RasterInfo,
+    name: str,
+    value_range: tuple[float, float] | None,
+    cuts: Cuts,
+    index_path: PathLike | None,
+    encoding: Encoding,
+    provenance: Mapping[str, Any],
+    progress: Progress | None,
+) -> IndexResult:
+    """Everything that `orthoray.spectral.engine` promises. `canvas` gives the index raster its place."""
+    report = progress or (lambda fraction: None)
+    report(0.0)
+    pixels = grid.width * grid.height
+    level = picture_level(grid.width, grid.height)
+    scale = None
+    if level > 0:
+        scale = Scale(*(value_range or _sampled_range(source, grid)))
+    tally = Tally(() if callable(cuts) else tuple(cuts), value_range, scale)
+    with ExitStack() as staged:
+        writer = staged.enter_context(stage(index_path, grid, encoding)) if index_path is not None else None
+        task = Task(tally.fresh(), encoding if writer else None, min(level, LEVELS + 1))
+        columns, rows = grid.size(task.picture_level or 0)
+        picture = np.empty((rows, columns), np.float32)
+        done = 0
+
+        def compute(window: Window) -> Block:
+            block = compute_block(source, window, grid, task)
+            if writer is None:
+                return block
+            # here, so that no more tiles are in memory than there are threads
+            writer.add(block)
+            return replace(block, tiles=())
+
+        for block in _in_order(compute, grid.blocks()):
+            tally.merge(block.tally)
+            if block.picture is not None:
+                _place(picture, block, task.picture_level or 0)
+            done += block.window.width * block.window.height
+            report(0.9 * done / pixels)
+        found = _finished(tally, picture if level == 0 else None, cuts, canvas.pixel_area_m2)
+        if writer:
+            writer.publish(
+                description=name,
+                provenance={**provenance, "cuts": list(found.cuts)},
+                statistics=found,
+                crs_wkt=canvas.crs_wkt,
+                transform=canvas.transform,
+            )
+    report(1.0)
+    return IndexResult(found, _reduced(picture, level - (task.picture_level or 0)), tally.odd)
+
+
+def picture_level(width: int, height: int) -> int:
+    """By how many halvings the picture of a raster is smaller than it."""
+    level = 0
+    if width * height > FULL_PIXELS:
+        while -(-width >> level) * -(-height >> level) > PICTURE_PIXELS:
+            level += 1
+    return level
+
+
+def _in_order(compute: Callable[[Window], Block], windows: Iterable[Window]) -> Iterator[Block]:
+    """The blocks in their order, computed on all processors, with no more at once than these need."""
+    workers = worker_count()
+    if workers == 1:
+        yield from map(compute, windows)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="blocks")
+    pending: deque[Future[Block]] = deque()
+    try:
+        for window in windows:
+            pending.append(pool.submit(compute, window))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _place(picture: Values, block: Block, level: int) -> None:
+    assert block.picture is not None
+    rows, columns = block.picture.shape
+    top, left = block.window.row_off >> level, block.window.col_off >> level
+    picture[top : top + rows, left : left + columns] = block.picture
+
+
+def _reduced(picture: Values, halvings: int) -> Values:
+    """The picture by averages of valid pixels."""
+    for _ in range(halvings):
+        valid = ~np.isnan(picture)
+        picture = means(*halved(np.where(valid, picture, np.float32(0)), valid.astype(np.uint8)))
+    return picture
+
+
+def _sampled_range(source: Source, grid: Grid) -> tuple[float, float]:
+    """A range that holds nearly all values, judged by pieces all over the raster."""
+    side = min(_SAMPLE_SIDE, grid.width, grid.height)
+    steps = round(_SAMPLES**0.5)
+    found = []
+    for top in np.linspace(0, grid.height - side, steps).astype(int):
+        for left in np.linspace(0, grid.width - side, steps).astype(int):
+            rows = source.rows(Window(int(left), int(top), side, side))
+            values = rows.piece(0, side, np.empty((side, side), np.float32)).values
+            found.append(values[~np.isnan(values)])
+    values = np.concatenate(found)
+    if values.size == 0:
+        return -1.0, 1.0
+    low, high = np.percentile(values.astype(np.float64), [_SAMPLE_TAIL, 100 - _SAMPLE_TAIL]).tolist()
+    margin = (high - low) / 2 or max(1.0, abs(low))
+    # in float32, as values are counted
+    return float(np.float32(low - margin)), float(np.float32(high + margin))
+
+
+def _finished(tally: Tally, values: Values | None, cuts: Cuts, pixel_area_m2: float | None) -> Statistics:
+    """The statistics; `values` are all of them, where they are at hand."""
+    distribution = _distribution(tally, values)
+    if not callable(cuts):
+        return finish(tally, distribution, pixel_area_m2=pixel_area_m2)
+    if tally.valid:
+        edges, counts = distribution.breaks(*clipped(tally.minimum, tally.maximum, tally.value_range))
+    else:
+        edges, counts = np.empty(0), np.empty(0, np.int64)
+    chosen = tuple(cuts(edges, counts))
+    above = [distribution.count_above(cut) for cut in chosen]
+    pixels = np.diff([0, *above, tally.valid]).tolist()
+    return finish(tally, distribution, cuts=chosen, class_pixels=pixels, pixel_area_m2=pixel_area_m2)
+
+
+def _distribution(tally: Tally, values: Values | None) -> Distribution:
+    if tally.valid == 0:
+        return Distribution(Scale(0.0, 1.0), np.zeros(FINE_BINS, np.int64))
+    if values is not None:
+        span = clipped(tally.minimum, tally.maximum, tally.value_range)
+        return Distribution.of_values(values, tally.minimum, tally.maximum, span)
+    assert tally.scale is not None, "only values at hand need no scale"
+    assert tally.fine is not None, "a tally with a scale fills it"
+    return Distribution(tally.scale, tally.fine, tally.outside)
