@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orthoray.options import AnalysisOptions, AnalysisWish, Thresholds
 
 DEFAULT_TENANT = "default"
-# A database stores no NUL, and no name of ours has control characters.
-PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 RunStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Language = Literal["ru", "ro", "en"]
@@ -34,8 +36,43 @@ class Camera(BaseModel):
     serial: str | None = None
 
 
+class Asset(BaseModel):
+    """One file of an imagery."""
+
+    filename: str
+    object_key: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    band_count: int
+    width: int
+    height: int
+    dtype: str
+
+
+def digest_of_assets(digests: Iterable[str]) -> str:
+    """The SHA-256 of an imagery: its only file's, or that of its files' hexadecimal digests one after another."""
+    found = list(digests)
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+class CalibrationRecord(BaseModel):
+    """What pixels are: value = pixel * scale + offset, band by band, and in which state that leaves them."""
+
+    state: Literal["dn", "reflectance", "unknown"]
+    scales: list[float]
+    offsets: list[float]
+    source: str
+    aligned: bool = True
+    reason: str = ""
+
+
 class Imagery(BaseModel):
-    """One upload in the catalogue."""
+    """One upload in the catalogue: one file, or several whose bands belong together.
+
+    `object_key`, `original_filename` and `content_type` are those of the first file; `size_bytes` is the sum and
+    `sha256` as `digest_of_assets` says.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -51,10 +88,17 @@ class Imagery(BaseModel):
     height: int
     band_count: int
     dtype: str
-    bands: dict[str, int] = Field(description="band name -> number in the file, from 1")
+    assets: list[Asset] = Field(default=[], description="the files; bands are numbered through all of them")
+    bands: dict[str, int] = Field(description="band name -> number, from 1, through all files in their order")
     alpha_band: int | None = Field(default=None, description="number of the band that masks the others")
     bands_source: str = Field(description="who named the bands: the caller, the file's tags, a sensor preset")
+    bands_reason: str | None = Field(default=None, description="why the bands have these names")
     sensor: str | None = None
+    sensor_reason: str | None = Field(default=None, description="how the sensor was recognised")
+    raw_capture: bool = Field(
+        default=False, description="a camera's single bands before calibration and alignment"
+    )
+    calibration: CalibrationRecord | None = None
     nodata: float | str | None = Field(default=None, description="'nan' where the file says NaN")
     crs: dict[str, Any] | None = None
     transform: list[float] | None = None
@@ -66,32 +110,23 @@ class Imagery(BaseModel):
     camera: Camera | None = None
     created_at: datetime
 
+    @model_validator(mode="after")
+    def _has_assets(self) -> Self:
+        """Records of the time when an imagery was one file do not list it."""
+        if not self.assets:
+            facts = {name: getattr(self, name) for name in Asset.model_fields if name != "filename"}
+            self.assets = [Asset(filename=self.original_filename, **facts)]
+        return self
 
-Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
-
-class AnalysisRequest(BaseModel):
+class AnalysisRequest(AnalysisWish):
     """The body of POST /analysis-runs."""
 
     model_config = ConfigDict(extra="forbid")
 
     imagery_id: UUID
-    index_type: str = Field(default="NDVI_emp", min_length=1, max_length=64, pattern=PLAIN_TEXT)
     auto_report: bool = False
-    crop: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
-    thresholds: list[Threshold] | None = Field(
-        default=None,
-        min_length=3,
-        max_length=3,
-        description="healthy, mild and severe stress begin above these",
-    )
     language: Language | None = None
-    bands: str | None = Field(
-        default=None,
-        max_length=512,
-        pattern=PLAIN_TEXT,
-        description="names of the file's bands in order, such as R,G,B,N",
-    )
 
 
 class ClassRow(BaseModel):
@@ -117,6 +152,8 @@ class Statistics(BaseModel):
     valid_pixels: int
     nodata_pixels: int
     invalid_pixels: int
+    background_pixels: int = Field(default=0, description="left out by the soil mask")
+    out_of_range_pixels: int = Field(default=0, description="valid, but outside of the range of the index")
     min: float | None
     max: float | None
     mean: float | None
@@ -124,9 +161,19 @@ class Statistics(BaseModel):
     median: float | None
     p2: float | None
     p98: float | None
+    percentile_error: float | None = Field(
+        default=None, description="median, p2 and p98 are this close, in units of the index; 0 is exact"
+    )
     histogram: Histogram
     classes: list[ClassRow]
     area_m2: float | None
+
+
+class Note(BaseModel):
+    """Something that a reader of the result has to know; `text` is in the run's language."""
+
+    code: str
+    text: str
 
 
 class Findings(BaseModel):
@@ -137,6 +184,7 @@ class Findings(BaseModel):
     statistics: Statistics
     legend: dict[str, Any]
     provenance: dict[str, Any]
+    warnings: list[Note] = []
 
 
 class Outcome(Findings):
@@ -158,8 +206,9 @@ class AnalysisRun(BaseModel):
     auto_report: bool
     language: Language
     crop: str | None = None
-    thresholds: list[float] | None = None
+    thresholds: Thresholds | None = None
     bands: str | None = None
+    options: AnalysisOptions = AnalysisOptions()
     imagery_bucket: str
     imagery_object_key: str
     heatmap_bucket: str | None = None
@@ -170,6 +219,7 @@ class AnalysisRun(BaseModel):
     statistics: Statistics | None = None
     legend: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
+    warnings: list[Note] = []
     report_id: UUID | None = Field(
         default=None, description="with auto_report: where the report is or will be"
     )
@@ -178,6 +228,17 @@ class AnalysisRun(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None
+
+    @property
+    def wish(self) -> AnalysisWish:
+        """What this run was asked to compute."""
+        return AnalysisWish(
+            index_type=self.index_type,
+            crop=self.crop,
+            thresholds=self.thresholds,
+            bands=self.bands,
+            **self.options.model_dump(),
+        )
 
 
 class ReportRequest(BaseModel):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from orthoray.contracts import (
     AnalysisRequest,
@@ -25,17 +25,28 @@ from orthoray.contracts import (
     RunStatus,
 )
 
+MAX_FILES = 16
+"""The most files that one imagery may have."""
 
-class Upload(BaseModel):
-    """A file that lies in storage and waits to be catalogued."""
 
-    id: UUID
+class StoredFile(BaseModel):
+    """One file in storage."""
+
     filename: str
     object_key: str
     size_bytes: int
     sha256: str
+
+
+class Upload(BaseModel):
+    """Files in storage that wait to be catalogued as one imagery; `scale` and `offset` hold one number, or one per band."""
+
+    id: UUID
+    files: list[StoredFile] = Field(min_length=1, max_length=MAX_FILES)
     bands: str | None = None
     sensor: str | None = None
+    scale: list[float] | None = None
+    offset: list[float] | None = None
     captured_at: datetime | None = None
     gps: Gps | None = None
 
@@ -76,7 +87,7 @@ class ReportOrder(BaseModel):
 
 class ImageryPort(Protocol):
     async def register(self, tenant: str, upload: Upload) -> Imagery:
-        """Catalogue a stored file, once however often it is called; removes the file when it is not an image."""
+        """Catalogue stored files, once however often it is called; removes them when they are no image together."""
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
 

@@ -13,8 +13,7 @@ from orthoray.contracts import AnalysisRun, Language
 from orthoray.reporting.content import CropText, IndexText
 from orthoray.reporting.records import number, text
 from orthoray.reporting.theme import Palette
-from orthoray.spectral.classes import CROPS
-from orthoray.spectral.texts import TEXTS
+from orthoray.spectral.thresholds import CROPS, crop_name
 
 STYLES = "OLD.styles"
 
@@ -48,7 +47,7 @@ class Styling:
             if crop and key.casefold() in names and healthy is not None and stressed is not None:
                 if language == "ru":
                     return CropText(key, healthy, stressed, text(entry.get("description")))
-                return CropText(TEXTS[language].sources.crops[crop].capitalize(), healthy, stressed)
+                return CropText(crop_name(crop, language).capitalize(), healthy, stressed)
         return None
 
 

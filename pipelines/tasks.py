@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,7 +23,7 @@ from orthoray.reporting.document import report_pdf
 from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
 from pipelines.planning import plan_of_record
-from pipelines.single import analyse_file
+from pipelines.single import analyse_files
 from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
 
@@ -84,15 +85,18 @@ def _analyse(
         tell(fraction)
 
     run, storage = order.run, config.open()
-    plan = plan_of_record(order.imagery, run.index_type, run.bands, run.crop, run.thresholds)
+    plan = plan_of_record(order.imagery, run.wish)
     heatmap, index = heatmap_key(order.tenant, run.id), index_key(order.tenant, run.id)
-    with (
-        tempfile.TemporaryDirectory(prefix="orthoray-run-") as folder,
-        storage.local_path(run.imagery_bucket, run.imagery_object_key) as source,
-    ):
-        heatmap_path, index_path = Path(folder) / "heatmap.png", Path(folder) / "index.tif"
-        findings = analyse_file(
-            source,
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-run-")))
+        assets = order.imagery.assets
+        sources = [
+            opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key)) for asset in assets
+        ]
+        heatmap_path, index_path = folder / "heatmap.png", folder / "index.tif"
+        findings = analyse_files(
+            sources,
+            [asset.filename for asset in assets],
             plan,
             language=run.language,
             heatmap_path=heatmap_path,

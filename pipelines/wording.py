@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from orthoray.contracts import AnalysisRun, Language, Statistics
-from orthoray.spectral.classes import CLASS_NAMES, conclusion, stats_by_label, threshold_source
+from orthoray.contracts import AnalysisRun, Language, Note, Statistics
+from orthoray.spectral.classes import CLASS_NAMES, stats_by_label
 from orthoray.spectral.texts import TEXTS
-
-
-def is_calibrated(needs_reflectance: bool, dtype: str) -> bool | None:
-    """False where an index of reflectance was computed from whole numbers, as cameras store them; else not known."""
-    return False if needs_reflectance and not dtype.startswith("float") else None
+from orthoray.spectral.thresholds import LEGACY_INDICES, threshold_source
+from orthoray.spectral.verdict import Circumstances, conclusion, notes
 
 
 def in_language(run: AnalysisRun, language: Language) -> AnalysisRun:
@@ -23,22 +21,55 @@ def in_language(run: AnalysisRun, language: Language) -> AnalysisRun:
     labels = TEXTS[language].labels
     classes = [row.model_copy(update={"label": labels[row.name]}) for row in found.classes]
     table = [row.model_dump() for row in classes]
-    facts: dict[str, Any] = run.provenance or {}
-    words = conclusion(
-        table,
-        language,
-        index_name=run.index_type,
-        calibrated=is_calibrated(bool(facts.get("needs_reflectance")), str(facts.get("dtype", ""))),
-        valid_fraction=_valid_fraction(found),
-    )
+    circumstances = _circumstances(run, found)
+    words = conclusion(table, language, index_name=run.index_type, circumstances=circumstances)
     return run.model_copy(
         update={
             "language": language,
             "stats": stats_by_label(table),
             "conclusion": words,
             "statistics": found.model_copy(update={"classes": classes}),
+            "warnings": _translated(run.warnings, notes(circumstances, language)),
         }
     )
+
+
+def presumed(index_name: str, *, needs_reflectance: bool, dtype: str, valid_fraction: float) -> Circumstances:
+    """The circumstances of a result whose record does not keep them, as far as they can be told.
+
+    Whole numbers are what cameras store; an index of reflectance cannot have had that from them.
+    """
+    legacy = index_name in LEGACY_INDICES
+    return Circumstances(
+        state="dn" if needs_reflectance and not dtype.startswith("float") else None,
+        valid_fraction=valid_fraction,
+        needs_reflectance=needs_reflectance,
+        visible_only=legacy,
+        legacy=legacy,
+        high_is_good=index_name != "CIVE",
+    )
+
+
+def _circumstances(run: AnalysisRun, found: Statistics) -> Circumstances:
+    facts: dict[str, Any] = run.provenance or {}
+    kept = facts.get("circumstances")
+    if isinstance(kept, dict):
+        return Circumstances.from_dict(kept)
+    return presumed(
+        run.index_type,
+        needs_reflectance=bool(facts.get("needs_reflectance")),
+        dtype=str(facts.get("dtype", "")),
+        valid_fraction=_valid_fraction(found),
+    )
+
+
+def _translated(warnings: Iterable[Note], known: Iterable[dict[str, str]]) -> list[Note]:
+    """The run's warnings, those that the circumstances make in the words of `known`."""
+    texts = {note["code"]: note["text"] for note in known}
+    return [
+        note.model_copy(update={"text": texts[note.code]}) if note.code in texts else note
+        for note in warnings
+    ]
 
 
 def _with_source(run: AnalysisRun, language: Language) -> AnalysisRun:

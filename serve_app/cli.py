@@ -107,24 +107,56 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(help="image files, and folders to search for them")],
     bands: Annotated[str | None, typer.Option(help="names of the bands in file order: R,G,B,N")] = None,
     sensor: Annotated[str | None, typer.Option(help="a sensor preset, such as micasense-rededge")] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="the files are the bands of one image")
+    ] = False,
 ) -> None:
     """Put image files into the catalogue, straight to storage; what is there already is passed over."""
     from serve_app.local.importing import import_files
 
-    if not import_files(load_settings(), paths, bands=bands, sensor=sensor, notes=notes):
+    if not import_files(load_settings(), paths, bands=bands, sensor=sensor, together=together, notes=notes):
         sys.exit(1)
 
 
 @app.command()
 def analyze(
-    image: Annotated[Path, typer.Argument(help="JPEG, PNG, BMP, TIFF or GeoTIFF")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="an image; several files are one image whose bands lie in files of their own"),
+    ],
     index: Annotated[
-        str, typer.Option("--index", "-i", help="NDVI, GNDVI, NDRE, SAVI, EVI, NDVI_emp, ...")
+        str, typer.Option("--index", "-i", help="NDVI, GNDVI, NDRE, SAVI, EVI, NDVI_emp, ... or expr")
     ] = "NDVI",
+    expression: Annotated[
+        str | None, typer.Option(help="a formula of your own, for --index expr: (N-R)/(N+R)")
+    ] = None,
+    constant: Annotated[
+        list[str] | None, typer.Option(help="a constant of the index, as often as needed: L=0.5")
+    ] = None,
     bands: Annotated[str | None, typer.Option(help="names of the bands in file order: R,G,B,N")] = None,
     sensor: Annotated[str | None, typer.Option(help="a sensor preset, such as micasense-rededge")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="pixels times this are reflectance: 0.0001; or one for each band")
+    ] = None,
+    offset: Annotated[str | None, typer.Option(help="added after --scale; or one for each band")] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="analyse a raw multispectral capture all the same")
+    ] = False,
+    soil_mask: Annotated[
+        str | None, typer.Option(help="count only pixels where this holds: NDVI>0.2")
+    ] = None,
     crop: Annotated[str | None, typer.Option(help="thresholds of a crop: corn, wheat, barley")] = None,
-    thresholds: Annotated[str | None, typer.Option(help="three numbers of your own: 0.6,0.4,0.2")] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(help="three numbers of your own: 0.6,0.4,0.2; or quantiles, or jenks")
+    ] = None,
+    cmap: Annotated[str | None, typer.Option(help="colour map of the heatmap, such as viridis")] = None,
+    stretch: Annotated[
+        str | None, typer.Option(help="values that the colours span: classes, minmax, percentile or 0.1,0.9")
+    ] = None,
+    blend: Annotated[
+        float | None, typer.Option(help="lay the heatmap over the photo with this opacity, 0 to 1")
+    ] = None,
+    raster: Annotated[str, typer.Option(help="pixels of the index raster: float32 or int16")] = "float32",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="folder for heatmap, raster and JSON")
     ] = None,
@@ -134,20 +166,26 @@ def analyze(
 ) -> None:
     """Analyse one image here and now, without any server."""
     from serve_app.local.analyzing import analyze_image
+    from serve_app.local.wishing import read_wish
 
-    analyze_image(
-        image,
+    wish = read_wish(
         index=index,
+        expression=expression,
+        constants=constant or [],
         bands=bands,
         sensor=sensor,
+        scale=scale,
+        offset=offset,
+        raw=raw,
+        soil_mask=soil_mask,
         crop=crop,
         thresholds=thresholds,
-        out=out,
-        report=report,
-        language=language,
-        as_json=as_json,
-        notes=notes,
+        cmap=cmap,
+        stretch=stretch,
+        blend=blend,
+        raster=raster,
     )
+    analyze_image(images, wish, out=out, report=report, language=language, as_json=as_json, notes=notes)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import chain, count
 
 from orthoray.errors import BadInput, ConfigurationError
 
@@ -96,6 +98,22 @@ def safe_filename(name: str) -> str:
     suffix = f".{extension}" if extension else ""
     cut = stem.encode()[: MAX_FILENAME_BYTES - len(suffix.encode())].decode(errors="ignore").rstrip(". ")
     return f"{cut or 'file'}{suffix}"
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """File names of one folder, also where case does not count: a name that is taken gets a number before its suffix.
+
+    The names are `safe_filename`'s, and what comes back are safe names in the same order.
+    """
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        stem, dot, suffix = name.rpartition(".") if "." in name else (name, "", "")
+        variants = (f"{stem}-{number}{dot}{suffix}" for number in count(2))
+        free = next(one for one in chain([name], variants) if one.casefold() not in taken)
+        taken.add(free.casefold())
+        found.append(free)
+    return found
 
 
 def _utf8(text: str) -> bytes:

@@ -1,10 +1,10 @@
 -- name: insert_run
 insert into analysis_runs (
-    id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, imagery_bucket,
-    imagery_object_key, imagery
+    id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, options,
+    imagery_bucket, imagery_object_key, imagery
 ) values (
     %(id)s, %(tenant)s, %(imagery_id)s, %(index_type)s, %(auto_report)s, %(language)s, %(crop)s, %(thresholds)s,
-    %(bands)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s
+    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s
 )
 returning *
 
@@ -48,7 +48,8 @@ returning id
 update analysis_runs
 set status = 'completed', progress = 1, completed_at = now(), heatmap_bucket = %(heatmap_bucket)s,
     heatmap_key = %(heatmap_key)s, index_key = %(index_key)s, stats = %(stats)s, conclusion = %(conclusion)s,
-    statistics = %(statistics)s, legend = %(legend)s, provenance = %(provenance)s, error = null
+    statistics = %(statistics)s, legend = %(legend)s, provenance = %(provenance)s,
+    warnings = %(warnings)s, error = null
 where id = %(id)s and status = 'processing'
 returning *
 

@@ -27,8 +27,14 @@ class RunRepository:
     async def insert(
         self, connection: Connection, tenant: str, values: dict[str, Any], imagery: Imagery
     ) -> AnalysisRun:
-        snapshot = Jsonb(imagery.model_dump(mode="json"))
-        row = await one(connection, SQL["insert_run"], {**values, "tenant": tenant, "imagery": snapshot})
+        columns = {
+            **values,
+            "tenant": tenant,
+            "thresholds": None if values["thresholds"] is None else Jsonb(values["thresholds"]),
+            "options": Jsonb(values["options"]),
+            "imagery": Jsonb(imagery.model_dump(mode="json")),
+        }
+        row = await one(connection, SQL["insert_run"], columns)
         assert row is not None, "an insert without conflict clause returns its row"
         return _run(row)
 
@@ -74,7 +80,7 @@ class RunRepository:
 
     async def complete(self, connection: Connection, run_id: UUID, outcome: Outcome) -> RunOrder | None:
         found = outcome.model_dump(mode="json")
-        for column in ("stats", "statistics", "legend", "provenance"):
+        for column in ("stats", "statistics", "legend", "provenance", "warnings"):
             found[column] = Json(found[column])
         row = await one(connection, SQL["complete_run"], {"id": run_id, **found})
         return _order(row) if row else None

@@ -51,9 +51,10 @@ class AnalysisService:
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
         # Refuses here, before anything is written, what a worker could not do.
-        plan = plan_of_record(imagery, request.index_type, request.bands, request.crop, request.thresholds)
+        plan = plan_of_record(imagery, request)
         values = {
-            **request.model_dump(exclude={"language"}),
+            **request.model_dump(include={"imagery_id", "auto_report", "crop", "thresholds", "bands"}),
+            "options": request.options.model_dump(mode="json"),
             "index_type": plan.index_name,
             "id": uuid4(),
             "language": language,

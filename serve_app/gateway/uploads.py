@@ -1,4 +1,4 @@
-"""From a multipart body to an object in storage: by way of a temporary file, never whole in this code's memory.
+"""From a multipart body to objects in storage: by way of temporary files, never whole in this code's memory.
 
 What Ray Serve buffers of a body that comes faster than it is written is not in our hands; MAX_UPLOAD_BYTES bounds it.
 """
@@ -8,28 +8,41 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-from uuid import UUID, uuid4
+from typing import Annotated, BinaryIO
+from uuid import uuid4
 
 from fastapi import Request
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from orthoray.contracts import PLAIN_TEXT, Gps
+from orthoray.contracts import Gps
 from orthoray.errors import BadInput, Impossible, NotAnImage, TooLarge
-from orthoray.keys import imagery_key
+from orthoray.keys import imagery_prefix
 from orthoray.moments import Moment
-from orthoray.ports import Upload
+from orthoray.options import MAX_BANDS, PLAIN_TEXT
+from orthoray.ports import MAX_FILES, StoredFile, Upload
 from orthoray.storage.base import CHUNK_BYTES, Storage
-from orthoray.storage.keys import safe_filename
+from orthoray.storage.keys import safe_filename, unique_names
 
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 4096
+
+
+def _numbers(text: object) -> object:
+    """`0.0001` and `0.0001,0.0002`, as a form has them."""
+    return text.split(",") if isinstance(text, str) else text
+
+
+PerBand = Annotated[
+    list[Annotated[float, Field(allow_inf_nan=False)]],
+    Field(min_length=1, max_length=MAX_BANDS),
+    BeforeValidator(_numbers),
+    WithJsonSchema({"type": "string", "description": "one number, or one for each band with commas between"}),
+]
 
 
 class UploadFields(BaseModel):
@@ -40,6 +53,8 @@ class UploadFields(BaseModel):
     gps_lon: float | None = Field(default=None, ge=-180, le=180)
     sensor: str | None = Field(default=None, max_length=64, pattern=PLAIN_TEXT)
     bands: str | None = Field(default=None, max_length=512, pattern=PLAIN_TEXT)
+    scale: PerBand | None = None
+    offset: PerBand | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -58,44 +73,50 @@ class UploadFields(BaseModel):
         return Gps(latitude=self.gps_lat, longitude=self.gps_lon)
 
 
-@dataclass(frozen=True)
-class Digest:
-    size_bytes: int
-    sha256: str
-
-
 async def receive_upload(
     request: Request, storage: Storage, bucket: str, tenant: str, max_bytes: int
 ) -> Upload:
-    """Read the form of `POST /imagery` and store its file.
+    """Read the form of `POST /imagery` and store its files: all of them or none.
 
     Raises:
         BadInput: not a multipart form, or no file in it.
-        Impossible: a field that does not fit.
-        TooLarge: the file is larger than `max_bytes`.
-        NotAnImage: the file is empty.
+        Impossible: a field that does not fit, or too many files.
+        TooLarge: the files together are larger than `max_bytes`.
+        NotAnImage: a file is empty.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise BadInput(
             "Send the image as multipart/form-data in the field `file`: curl -F file=@field.jpg ..."
         )
     try:
-        async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES) as form:
-            fields, file = _read_form(form)
+        async with request.form(
+            max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        ) as form:
+            fields, files = _read_form(form)
             imagery_id = uuid4()
-            filename = safe_filename(file.filename or "")
-            key = imagery_key(tenant, imagery_id, filename)
-            digest = await asyncio.to_thread(
-                _store, file.file, storage, bucket, key, file.content_type, max_bytes
-            )
+            prefix = imagery_prefix(tenant, imagery_id)
+            stored = await asyncio.to_thread(_store, files, storage, bucket, prefix, max_bytes)
     except HTTPException as error:  # Starlette's answer to a form that cannot be read
         if error.detail.startswith("Too many files"):
-            raise Impossible("One imagery is one file: send each image in a request of its own.") from error
+            raise Impossible(
+                f"One imagery has at most {MAX_FILES} files, whose bands belong together: "
+                "send images that stand alone in requests of their own.",
+                max_files=MAX_FILES,
+            ) from error
         raise BadInput(f"The multipart form cannot be read: {error.detail}") from error
-    return _upload(imagery_id, filename, key, digest, fields)
+    return Upload(
+        id=imagery_id,
+        files=stored,
+        bands=fields.bands,
+        sensor=fields.sensor,
+        scale=fields.scale,
+        offset=fields.offset,
+        captured_at=fields.captured_at,
+        gps=fields.gps(),
+    )
 
 
-def _read_form(form: FormData) -> tuple[UploadFields, UploadFile]:
+def _read_form(form: FormData) -> tuple[UploadFields, list[UploadFile]]:
     files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
     if not files:
         raise BadInput("There is no file in the form: send the image in the field `file`.")
@@ -106,46 +127,43 @@ def _read_form(form: FormData) -> tuple[UploadFields, UploadFile]:
         errors = [{"where": str(item["loc"][0]), "problem": item["msg"]} for item in error.errors()]
         raise Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors) from None
     fields.gps()
-    return fields, files[0]
+    return fields, files
 
 
 def _store(
-    source: BinaryIO, storage: Storage, bucket: str, key: str, content_type: str | None, max_bytes: int
-) -> Digest:
-    with _copied(source, max_bytes) as (path, digest):
-        storage.put_file(bucket, key, path, content_type)
-    return digest
+    files: Sequence[UploadFile], storage: Storage, bucket: str, prefix: str, max_bytes: int
+) -> list[StoredFile]:
+    names = unique_names([safe_filename(file.filename or "") for file in files])
+    stored: list[StoredFile] = []
+    try:
+        for file, name in zip(files, names, strict=True):
+            left = max_bytes - sum(one.size_bytes for one in stored)
+            with _copied(file.file, left, max_bytes) as (path, size, sha256):
+                storage.put_file(bucket, prefix + name, path, file.content_type)
+            stored.append(StoredFile(filename=name, object_key=prefix + name, size_bytes=size, sha256=sha256))
+    except BaseException:
+        if stored:
+            storage.delete_prefix(bucket, prefix)
+        raise
+    return stored
 
 
 @contextmanager
-def _copied(source: BinaryIO, max_bytes: int) -> Iterator[tuple[Path, Digest]]:
-    """A named file with the content, for storage wants a path, and its digest from the same pass."""
+def _copied(source: BinaryIO, left: int, limit: int) -> Iterator[tuple[Path, int, str]]:
+    """A named file with the content, for storage wants a path; its size in bytes and SHA-256 from the same pass.
+
+    `left` is what remains of the `limit` for all files of a request.
+    """
     digest = hashlib.sha256()
     size = 0
     with tempfile.NamedTemporaryFile(prefix="orthoray-upload-") as target:
         while chunk := source.read(CHUNK_BYTES):
             size += len(chunk)
-            if size > max_bytes:
-                raise TooLarge(
-                    f"The file is larger than the limit of {max_bytes} bytes.", max_bytes=max_bytes
-                )
+            if size > left:
+                raise TooLarge(f"The upload is larger than the limit of {limit} bytes.", max_bytes=limit)
             digest.update(chunk)
             target.write(chunk)
         if not size:
             raise NotAnImage("The file is empty: check it and upload it again.")
         target.flush()
-        yield Path(target.name), Digest(size, digest.hexdigest())
-
-
-def _upload(imagery_id: UUID, filename: str, key: str, digest: Digest, fields: UploadFields) -> Upload:
-    return Upload(
-        id=imagery_id,
-        filename=filename,
-        object_key=key,
-        size_bytes=digest.size_bytes,
-        sha256=digest.sha256,
-        bands=fields.bands,
-        sensor=fields.sensor,
-        captured_at=fields.captured_at,
-        gps=fields.gps(),
-    )
+        yield Path(target.name), size, digest.hexdigest()

@@ -1,11 +1,13 @@
 -- name: insert_imagery
 insert into imagery (
-    id, tenant_id, original_filename, bucket, object_key, content_type, size_bytes, sha256, width, height, band_count,
-    dtype, bands, bands_source, alpha_band, sensor, nodata, crs, transform, footprint, bounds_wgs84, gsd_m, captured_at, gps, camera
+    id, tenant_id, original_filename, bucket, object_key, content_type, size_bytes, sha256, assets, width, height,
+    band_count, dtype, bands, bands_source, bands_reason, alpha_band, sensor, sensor_reason, raw_capture, calibration,
+    nodata, crs, transform, footprint, bounds_wgs84, gsd_m, captured_at, gps, camera
 ) values (
     %(id)s, %(tenant_id)s, %(original_filename)s, %(bucket)s, %(object_key)s, %(content_type)s, %(size_bytes)s,
-    %(sha256)s, %(width)s, %(height)s, %(band_count)s, %(dtype)s, %(bands)s, %(bands_source)s, %(alpha_band)s, %(sensor)s, %(nodata)s,
-    %(crs)s, %(transform)s, %(footprint)s, %(bounds_wgs84)s, %(gsd_m)s, %(captured_at)s, %(gps)s, %(camera)s
+    %(sha256)s, %(assets)s, %(width)s, %(height)s, %(band_count)s, %(dtype)s, %(bands)s, %(bands_source)s,
+    %(bands_reason)s, %(alpha_band)s, %(sensor)s, %(sensor_reason)s, %(raw_capture)s, %(calibration)s, %(nodata)s, %(crs)s,
+    %(transform)s, %(footprint)s, %(bounds_wgs84)s, %(gsd_m)s, %(captured_at)s, %(gps)s, %(camera)s
 )
 on conflict (id) do nothing
 returning *

@@ -17,7 +17,9 @@ from orthoray.ports import Caller, ImageryQuery
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
 SHOWN_CHARACTERS = 10
-_JSON_COLUMNS = ("bands", "nodata", "crs", "transform", "footprint", "gps", "camera")
+_JSON_COLUMNS = (
+    "assets", "bands", "calibration", "nodata", "crs", "transform", "footprint", "gps", "camera",
+)  # fmt: skip
 
 
 class ImageryRepository:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from uuid import UUID
 
 import structlog
@@ -66,12 +67,16 @@ class ImageryService:
                 await self._events.emit(
                     connection, "imagery.created", imagery.id, tenant, object_key=imagery.object_key
                 )
-        log.info("imagery catalogued", imagery_id=str(upload.id), filename=upload.filename)
+        log.info("imagery catalogued", imagery_id=str(upload.id), files=len(upload.files))
         return imagery or await self.get(tenant, upload.id)
 
     def _describe(self, upload: Upload) -> tuple[dict[str, object], bytes]:
-        with self._storage.local_path(self._bucket, upload.object_key) as path:
-            return describe(path, upload, bucket=self._bucket, max_pixels=self._max_pixels)
+        with ExitStack() as stack:
+            paths = [
+                stack.enter_context(self._storage.local_path(self._bucket, file.object_key))
+                for file in upload.files
+            ]
+            return describe(paths, upload, bucket=self._bucket, max_pixels=self._max_pixels)
 
     async def find(self, tenant: str, imagery_id: UUID) -> Imagery | None:
         return await self._rows.get(tenant, imagery_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,26 +16,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orthoray.contracts import Findings
+from orthoray.contracts import Findings, Imagery
 from orthoray.errors import BadInput, OrthoRayError
-from orthoray.spectral.bands import resolve_bands
-from orthoray.spectral.metadata import read_metadata
-from orthoray.spectral.orientation import orientation_of, upright_size
-from orthoray.spectral.raster import RasterInfo, inspect
+from orthoray.options import AnalysisWish
+from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.texts import check_language
-from orthoray.spectral.thumbnail import thumbnail_png
-from pipelines.planning import Plan, make_plan
-from pipelines.single import analyse_file
+from pipelines.planning import Plan, plan_of_record
+from pipelines.single import analyse_files
+from serve_app.imagery.facts import examine, picture_of, record_of
 
 
 def analyze_image(
-    image: Path,
+    images: Sequence[Path],
+    wish: AnalysisWish,
     *,
-    index: str,
-    bands: str | None,
-    sensor: str | None,
-    crop: str | None,
-    thresholds: str | None,
     out: Path | None,
     report: bool,
     language: str,
@@ -44,21 +38,24 @@ def analyze_image(
 ) -> None:
     """Print the findings, and write the files into `out` (with `report`: into the present folder by default).
 
+    Several files are one image; results are named after the first.
+
     Raises:
         OrthoRayError: what is wrong with the image or the wish, in one line.
     """
-    if not image.is_file():
-        raise BadInput(f"There is no file {image}.")
+    for image in images:
+        if not image.is_file():
+            raise BadInput(f"There is no file {image}.")
     code = check_language(language)
-    info = inspect(image)
-    band_map = resolve_bands(info, bands=bands, sensor=sensor)
-    plan = make_plan(band_map, index, crop=crop, thresholds=_numbers(thresholds))
+    imagery = _catalogued(images)
+    plan = plan_of_record(imagery, wish)
     with _folder(out or (Path() if report else None)) as folder:
-        stem = f"{image.stem}-{plan.index_name}"
+        stem = f"{images[0].stem}-{plan.index_name}"
         files = {"heatmap": folder / f"{stem}.png", "index": folder / f"{stem}.tif"}
         with _progress(notes) as tell:
-            findings = analyse_file(
-                image,
+            findings = analyse_files(
+                images,
+                [image.name for image in images],
                 plan,
                 language=code,
                 heatmap_path=files["heatmap"],
@@ -67,10 +64,10 @@ def analyze_image(
             )
         if report:
             files["report"] = folder / f"{stem}.pdf"
-            files["report"].write_bytes(_report(image, info, plan, findings, code, files["heatmap"]))
+            files["report"].write_bytes(_report(images, imagery, plan, findings, code, files["heatmap"]))
         kept = {name: str(path) for name, path in files.items()} if out or report else {}
         result = {
-            "image": image.name,
+            "image": ", ".join(image.name for image in images),
             "index": plan.index_name,
             **findings.model_dump(mode="json"),
             "files": kept,
@@ -84,11 +81,15 @@ def analyze_image(
         _show(result, Console(highlight=False))
 
 
-def _numbers(text: str | None) -> list[float] | None:
-    try:
-        return [float(part) for part in text.split(",")] if text else None
-    except ValueError:
-        raise BadInput("--thresholds takes three numbers with commas between: 0.6,0.4,0.2") from None
+def _catalogued(images: Sequence[Path]) -> Imagery:
+    """The record that these files would get in the catalogue; nothing of it is kept, so they have no digests."""
+    files = [
+        StoredFile(filename=image.name, object_key="", size_bytes=image.stat().st_size, sha256="")
+        for image in images
+    ]
+    upload = Upload(id=uuid4(), files=files)
+    record = record_of(examine(images, upload), upload, bucket="")
+    return Imagery(**record, created_at=datetime.now(UTC))
 
 
 @contextmanager
@@ -119,35 +120,20 @@ def _progress(notes: Console) -> Iterator[Any]:
 
 
 def _report(
-    image: Path, info: RasterInfo, plan: Plan, findings: Findings, language: str, heatmap: Path
+    images: Sequence[Path], imagery: Imagery, plan: Plan, findings: Findings, language: str, heatmap: Path
 ) -> bytes:
     from orthoray.reporting.content import content_from_records  # here: most calls write no report
     from orthoray.reporting.document import report_pdf
 
-    facts = info.to_dict()
-    metadata = read_metadata(image).to_dict()
-    width, height = upright_size(info.width, info.height, orientation_of(image, info))
-    imagery = {
-        **facts,
-        "width": width,
-        "height": height,
-        "gsd_m": facts["gsd_m"] and facts["gsd_m"][0],
-        "crs": {"epsg": info.epsg, "name": f"EPSG:{info.epsg}" if info.epsg else None},
-        "original_filename": image.name,
-        "size_bytes": image.stat().st_size,
-        "captured_at": metadata["captured_at"],
-        "gps": metadata["gps"],
-        "camera": metadata["camera"],
-    }
     now = datetime.now(UTC)
     run = {**findings.model_dump(mode="json"), "index_type": plan.index_name, "completed_at": now.isoformat()}
     content = content_from_records(
         run,
-        imagery,
+        imagery.model_dump(mode="json"),
         language=language,
         report_id=str(uuid4()),
         created_at=now,
-        original=thumbnail_png(image, plan.band_map, max_side=768),
+        original=picture_of(images, plan.band_map),
         heatmap=heatmap.read_bytes(),
         legend=findings.legend,
     )
@@ -160,7 +146,8 @@ def _show(result: dict[str, Any], console: Console) -> None:
     if statistics["mean"] is not None:
         names = ("mean", "median", "std", "min", "max")
         console.print("   ".join(f"{name} [bold]{statistics[name]:.3f}[/bold]" for name in names))
-    counts = [f"{name} {statistics[f'{name}_pixels']:,}" for name in ("valid", "nodata", "invalid")]
+    kinds = ["valid", "nodata", "invalid", *(["background"] if statistics["background_pixels"] else [])]
+    counts = [f"{kind} {statistics[f'{kind}_pixels']:,}" for kind in kinds]
     area = statistics["area_m2"]
     console.print(
         "pixels: " + ", ".join(counts) + (f"   area {area / 10_000:,.2f} ha" if area else "") + "\n"
@@ -177,5 +164,9 @@ def _show(result: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
     console.print(f"\n{escape(result['conclusion'])}\n")
+    # a note that the verdict tells already needs no second line
+    for note in result["warnings"]:
+        if note["text"] not in result["conclusion"]:
+            console.print(f"{escape(note['text'])}\n")
     for name, path in result["files"].items():
         console.print(f"{name:<8} {escape(path)}", soft_wrap=True)

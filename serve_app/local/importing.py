@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,37 +12,51 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from orthoray.contracts import DEFAULT_TENANT
+from orthoray.contracts import DEFAULT_TENANT, digest_of_assets
 from orthoray.database import open_pool
 from orthoray.errors import BadInput, ConfigurationError, OrthoRayError
 from orthoray.keys import imagery_key
-from orthoray.ports import AnalysisPort, Upload
+from orthoray.ports import MAX_FILES, AnalysisPort, StoredFile, Upload
 from orthoray.queue import Queue
 from orthoray.remote import remote_by_name
 from orthoray.settings import Settings
 from orthoray.storage.base import CHUNK_BYTES, Storage
-from orthoray.storage.keys import safe_filename
+from orthoray.storage.keys import safe_filename, unique_names
 from serve_app.imagery.service import ImageryService
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.stack import read_state
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".jp2", ".j2k"}
+    | {".dng", ".nef", ".cr2", ".arw", ".rw2", ".raw"}
+)
 
 
 def import_files(
-    settings: Settings, paths: Iterable[Path], *, bands: str | None, sensor: str | None, notes: Console
+    settings: Settings,
+    paths: Iterable[Path],
+    *,
+    bands: str | None,
+    sensor: str | None,
+    together: bool,
+    notes: Console,
 ) -> bool:
     """Catalogue every image; one that is refused is told and does not stop the rest. Whether all went in.
 
+    With `together` all files make one imagery, in the order of their names where they come from a folder.
+
     Raises:
-        BadInput: a path does not exist, or there is no image in any of them.
+        BadInput: a path does not exist, there is no image in any of them, or there are too many for one imagery.
         ConfigurationError: the catalogue's database cannot be reached.
     """
     files = list(image_files(paths))
     if not files:
         raise BadInput(f"There are no images here (looked for {', '.join(sorted(SUFFIXES))}).")
-    return asyncio.run(_import(settings, files, bands, sensor, notes))
+    if together and len(files) > MAX_FILES:
+        raise BadInput(f"These are {len(files)} files, and one imagery has at most {MAX_FILES}.")
+    groups = [files] if together else [[file] for file in files]
+    return asyncio.run(_import(settings, groups, bands, sensor, notes))
 
 
 def image_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -57,7 +71,7 @@ def image_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 async def _import(
-    settings: Settings, files: list[Path], bands: str | None, sensor: str | None, notes: Console
+    settings: Settings, groups: list[list[Path]], bands: str | None, sensor: str | None, notes: Console
 ) -> bool:
     settings, dsn = _of_running_stack(settings)
     storage, bucket = settings.storage().open(), settings.storage().imagery
@@ -74,12 +88,13 @@ async def _import(
             max_pixels=settings.max_pixels,
         )
         with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
-            for file in bar.track(files, description="import"):
+            for files in bar.track(groups, description="import"):
                 try:
-                    is_new = await _import_one(service, storage, bucket, file, bands, sensor)
+                    is_new = await _import_one(service, storage, bucket, files, bands, sensor)
                 except OrthoRayError as error:
                     refused += 1
-                    notes.print(f"[red]✗[/red] {escape(str(file))}: {escape(error.detail)}", soft_wrap=True)
+                    name = ", ".join(map(str, files))
+                    notes.print(f"[red]✗[/red] {escape(name)}: {escape(error.detail)}", soft_wrap=True)
                 else:
                     new, known = new + is_new, known + (not is_new)
     notes.print(f"{new} imported, {known} there already, {refused} refused.")
@@ -89,32 +104,31 @@ async def _import(
 
 
 async def _import_one(
-    service: ImageryService, storage: Storage, bucket: str, file: Path, bands: str | None, sensor: str | None
+    service: ImageryService,
+    storage: Storage,
+    bucket: str,
+    paths: list[Path],
+    bands: str | None,
+    sensor: str | None,
 ) -> bool:
-    """False when the same file under the same name is in the catalogue already."""
-    sha256, size_bytes = await asyncio.to_thread(_digest, file)
-    filename = safe_filename(file.name)
-    # The id says what the file is, so that an import that was broken off can simply be repeated.
-    imagery_id = _import_id(sha256, filename)
-    key = imagery_key(DEFAULT_TENANT, imagery_id, filename)
+    """False when the same files under the same names are in the catalogue already."""
+    digests = [await asyncio.to_thread(_digest, path) for path in paths]
+    names = unique_names([safe_filename(path.name) for path in paths])
+    # The id says what the files are, so that an import that was broken off can simply be repeated.
+    imagery_id = _import_id([sha256 for sha256, _ in digests], names)
     if await service.find(DEFAULT_TENANT, imagery_id):
         return False
-    await asyncio.to_thread(storage.put_file, bucket, key, file)
-    upload = Upload(
-        id=imagery_id,
-        filename=filename,
-        object_key=key,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        bands=bands,
-        sensor=sensor,
-    )
-    await service.register(DEFAULT_TENANT, upload)
+    files = []
+    for path, name, (sha256, size_bytes) in zip(paths, names, digests, strict=True):
+        key = imagery_key(DEFAULT_TENANT, imagery_id, name)
+        await asyncio.to_thread(storage.put_file, bucket, key, path)
+        files.append(StoredFile(filename=name, object_key=key, size_bytes=size_bytes, sha256=sha256))
+    await service.register(DEFAULT_TENANT, Upload(id=imagery_id, files=files, bands=bands, sensor=sensor))
     return True
 
 
-def _import_id(sha256: str, filename: str) -> UUID:
-    return uuid5(NAMESPACE_URL, f"orthoray:import:{sha256}:{filename}")
+def _import_id(digests: Sequence[str], names: Sequence[str]) -> UUID:
+    return uuid5(NAMESPACE_URL, f"orthoray:import:{digest_of_assets(digests)}:{'/'.join(names)}")
 
 
 def _digest(path: Path) -> tuple[str, int]:

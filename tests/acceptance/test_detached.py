@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from journey import finished, start_run
+from rasters import UTM, fields, write_bands
 from scenes import multispectral_scene, photo
 from stack import Stack
 
@@ -51,6 +54,23 @@ def test_import_passes_over_what_is_there_and_tells_what_is_broken(open_stack: S
         ]
     assert names.count("one.jpg") == names.count("three.TIF") == 1
     assert "broken.jpg" not in names
+
+
+def test_files_that_are_imported_together_are_one_image(open_stack: Stack, tmp_path: Path) -> None:
+    scene = (fields() * 10_000).astype(np.uint16)
+    files = [
+        write_bands(tmp_path / f"together_{name}.tif", scene[number : number + 1], **UTM)
+        for number, name in ((0, "red"), (3, "nir"))
+    ]
+    command = ("import", "--together", *map(str, files))
+    assert "1 imported, 0 there already, 0 refused." in open_stack.run(*command).stderr
+    assert "0 imported, 1 there already, 0 refused." in open_stack.run(*command).stderr
+    with open_stack.client() as api:
+        items = api.get("/imagery", params={"limit": 200}).json()["items"]
+        (record,) = [item for item in items if item["original_filename"] == "together_red.tif"]
+        assert record["bands"] == {"R": 1, "N": 2}
+        done = finished(api, f"/analysis-runs/{start_run(api, record['id'], 'NDVI')['id']}")
+    assert done["statistics"]["max"] == pytest.approx(0.8, abs=1e-3)
 
 
 def test_import_of_nothing(open_stack: Stack, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from fakes import an_outcome
 from wired import Services
 
-from orthoray.contracts import AnalysisRequest, ReportRequest
-from orthoray.errors import MissingBands, NotFound, Unavailable, UnknownIndex
+from orthoray.contracts import AnalysisRequest, Note, ReportRequest
+from orthoray.errors import Impossible, MissingBands, NotFound, Unavailable, UnknownIndex
+from orthoray.options import AnalysisOptions
 from orthoray.queue import Queue
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,52 @@ async def test_a_run_its_job_and_its_event_are_written_together(services: Servic
     assert services.events("analysis", run.id) == ["analysis.requested"]
 
 
+async def test_a_run_keeps_what_it_was_asked(services: Services) -> None:
+    wishes = {
+        "expression": "(N-R)/(N+R+L)",
+        "constants": {"L": 0.25},
+        "thresholds": "jenks",
+        "scale": 0.5,
+        "soil_mask": {"above": 0.2},
+        "stretch": [0.0, 1.0],
+        "cmap": "viridis",
+        "raster": "int16",
+    }
+    run = await services.run(index_type="EXPR", **wishes)
+    assert (run.index_type, run.thresholds) == ("expr", "jenks")
+    assert {**run.options.model_dump(exclude_unset=True), "thresholds": run.thresholds} == {
+        **AnalysisOptions().model_dump(),
+        **wishes,
+        "soil_mask": {"index_type": "NDVI", "expression": None, "constants": None, "above": 0.2},
+    }
+    order = await services.analysis.start_run(run.id)
+    assert order is not None
+    assert order.run.wish.model_dump() == run.wish.model_dump()
+    assert (await services.run(thresholds=[0.6, 0.4, 0.2])).thresholds == [0.6, 0.4, 0.2]
+
+
+async def test_a_row_of_the_time_before_options_is_still_read(services: Services) -> None:
+    run = await services.run(thresholds=[0.6, 0.4, 0.2])
+    services.query(
+        "analysis", "update analysis_runs set options = '{}', imagery = imagery - 'assets' returning id"
+    )
+    old = await services.analysis.get("default", run.id)
+    assert old.options == AnalysisOptions()
+    assert old.warnings == []
+    order = await services.analysis.start_run(run.id)
+    assert order is not None
+    assert len(order.imagery.assets) == 1
+
+
+async def test_the_warnings_of_a_result_are_kept(services: Services) -> None:
+    run = await services.run()
+    await services.analysis.start_run(run.id)
+    note = Note(code="uncalibrated", text="The values are digital numbers.")
+    outcome = an_outcome(run.id).model_copy(update={"warnings": [note]})
+    assert await services.analysis.complete_run(run.id, outcome)
+    assert (await services.analysis.get("default", run.id)).warnings == [note]
+
+
 @pytest.mark.parametrize("task", ["analysis.analyse", "events.publish"])
 async def test_without_its_job_there_is_no_run(
     services: Services, monkeypatch: pytest.MonkeyPatch, task: str
@@ -118,7 +166,12 @@ def without(monkeypatch: pytest.MonkeyPatch, task: str) -> None:
 
 async def test_what_cannot_be_computed_is_refused_before_anything_is_written(services: Services) -> None:
     imagery = await services.register()
-    for wishes, kind in (({"index_type": "NDRE"}, MissingBands), ({"index_type": "NDWTF"}, UnknownIndex)):
+    refused: dict[type[Exception], dict[str, Any]] = {
+        MissingBands: {"index_type": "NDRE"},
+        UnknownIndex: {"index_type": "NDWTF"},
+        Impossible: {"index_type": "expr", "expression": "N/Q"},
+    }
+    for kind, wishes in refused.items():
         with pytest.raises(kind):
             await services.analysis.create(
                 "default", AnalysisRequest.model_validate({"imagery_id": imagery.id, **wishes})

@@ -11,11 +11,12 @@ from uuid import uuid4
 import numpy as np
 import psycopg
 import pytest
+from fakes import stored_file
 from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 from wired import Services
 
-from orthoray.contracts import AnalysisRequest, Gps, ReportRequest
+from orthoray.contracts import AnalysisRequest, Gps, ReportRequest, digest_of_assets
 from orthoray.errors import (
     Impossible,
     NotAnImage,
@@ -26,7 +27,7 @@ from orthoray.errors import (
     TruncatedImage,
     Unavailable,
 )
-from orthoray.ports import ImageryQuery
+from orthoray.ports import ImageryQuery, Upload
 from orthoray.queue import Queue
 from serve_app.imagery.repository import SQL, key_row
 from serve_app.local.credentials import first_api_key
@@ -51,13 +52,58 @@ async def test_a_record_an_event_and_a_thumbnail(services: Services) -> None:
     assert services.objects() == [imagery.object_key, f"thumbnails/{imagery.id}.png"]
 
 
-async def test_registering_again_changes_nothing(services: Services) -> None:
-    from orthoray.ports import Upload
+async def test_several_files_are_one_record(services: Services, tmp_path: Path) -> None:
+    scene = (fields() * 10_000).astype(np.uint16)
+    files = {
+        f"field_{name}.tif": write_bands(
+            tmp_path / "band.tif", scene[number : number + 1], **UTM
+        ).read_bytes()
+        for number, name in enumerate(RGBN)
+    }
+    imagery = await services.register(files=files, scale=[0.0001])
+    assert await services.imagery.get("default", imagery.id) == imagery
+    assert imagery.bands == {"R": 1, "G": 2, "B": 3, "N": 4}
+    assert [asset.filename for asset in imagery.assets] == list(files)
+    assert {asset.band_count for asset in imagery.assets} == {1}
+    assert imagery.object_key == imagery.assets[0].object_key
+    assert imagery.sha256 == digest_of_assets(asset.sha256 for asset in imagery.assets)
+    assert imagery.size_bytes == sum(map(len, files.values()))
+    assert imagery.calibration is not None
+    assert (imagery.calibration.state, imagery.calibration.scales) == ("reflectance", [0.0001] * 4)
+    run = await services.analysis.create("default", AnalysisRequest(imagery_id=imagery.id, index_type="NDVI"))
+    order = await services.analysis.start_run(run.id)
+    assert order is not None
+    assert order.imagery == imagery
+    await services.imagery.delete("default", imagery.id)
+    assert services.objects() == []
 
+
+async def test_files_that_do_not_fit_together_leave_nothing(services: Services, tmp_path: Path) -> None:
+    files = {
+        f"field_{name}.tif": write_bands(tmp_path / "band.tif", fields(8, width)[:1], **UTM).read_bytes()
+        for name, width in (("red", 6), ("nir", 7))
+    }
+    with pytest.raises(Impossible, match="size"):
+        await services.register(files=files)
+    assert services.objects() == []
+    assert services.query("imagery", "select id from imagery") == []
+
+
+async def test_a_row_of_the_time_of_single_files_is_still_read(services: Services) -> None:
     imagery = await services.register()
-    again = Upload(
-        id=imagery.id, filename="other.tif", object_key=imagery.object_key, size_bytes=1, sha256="0"
+    services.query(
+        "imagery",
+        "update imagery set assets = '[]', calibration = null, bands_reason = null, sensor_reason = null returning id",
     )
+    old = await services.imagery.get("default", imagery.id)
+    assert old.assets == imagery.assets
+    assert old.calibration is None
+    await services.analysis.create("default", AnalysisRequest(imagery_id=imagery.id, index_type="NDVI"))
+
+
+async def test_registering_again_changes_nothing(services: Services) -> None:
+    imagery = await services.register()
+    again = Upload(id=imagery.id, files=[stored_file("other.tif", imagery.object_key, b"other")])
     assert await services.imagery.register("default", again) == imagery
     assert services.events("imagery", imagery.id) == ["imagery.created"]
 
@@ -145,7 +191,9 @@ async def test_deleting_takes_runs_reports_and_objects_along(services: Services)
     await services.report.start_report(report.id)
     services.storage.put_bytes("reports", f"reports/{report.id}.pdf", b"%PDF")
     await services.report.complete_report(report.id, "reports", f"reports/{report.id}.pdf")
-    waiting = await services.analysis.create("default", AnalysisRequest(imagery_id=run.imagery_id))
+    waiting = await services.analysis.create(
+        "default", AnalysisRequest(imagery_id=run.imagery_id, index_type="GNDVI")
+    )
     assert len(services.objects()) == 5
     await services.imagery.delete("default", run.imagery_id)
     assert services.objects() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_two_at_once_apply_every_step_once(empty: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, applied)) == [0, 3]
+    assert sorted(map(len, applied)) == [0, 4]
 
 
 def test_a_newer_database_is_left_alone(empty: str) -> None:
@@ -85,3 +86,28 @@ def test_a_database_that_is_not_there_is_one_line(empty: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be reached") as caught:
         migrate(empty.replace("/empty_db", "/no_such_db"), STEPS["report"])
     assert "\n" not in caught.value.detail
+
+
+def first_steps(service: str, count: int, folder: Path) -> Path:
+    """A folder with the first migrations of a service alone."""
+    for path in sorted(STEPS[service].glob("*.sql"))[:count]:
+        shutil.copy(path, folder)
+    return folder
+
+
+def test_runs_of_the_first_version_keep_their_thresholds(empty: str, tmp_path: Path) -> None:
+    migrate(empty, first_steps("analysis", 1, tmp_path))
+    with psycopg.connect(empty) as connection:
+        for cuts in ([0.6, 0.4, 0.2], None):
+            connection.execute(
+                "insert into analysis_runs (id, imagery_id, index_type, auto_report, language, thresholds, imagery_bucket,"
+                " imagery_object_key, imagery)"
+                " values (gen_random_uuid(), gen_random_uuid(), 'NDVI', false, 'ru', %s, 'b', 'k', '{}')",
+                [cuts],
+            )
+    assert migrate(empty, STEPS["analysis"]) == ["0002_options"]
+    with psycopg.connect(empty) as connection:
+        rows = connection.execute(
+            "select thresholds, options, warnings from analysis_runs order by created_at"
+        ).fetchall()
+    assert rows == [([0.6, 0.4, 0.2], {}, []), (None, {}, [])]

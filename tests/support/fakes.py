@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +23,7 @@ from orthoray.contracts import (
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
 from orthoray.pages import decode_cursor, split_page
-from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, Upload
+from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload
 from orthoray.storage.base import Storage
 from pipelines.planning import plan_of_record
 from serve_app.imagery.facts import describe
@@ -82,8 +84,12 @@ class FakeImagery(Fake):
         self._called("register")
         assert self.storage is not None
         try:
-            with self.storage.local_path(self.bucket, upload.object_key) as path:
-                record, thumbnail = describe(path, upload, bucket=self.bucket, max_pixels=self.max_pixels)
+            with ExitStack() as stack:
+                paths = [
+                    stack.enter_context(self.storage.local_path(self.bucket, file.object_key))
+                    for file in upload.files
+                ]
+                record, thumbnail = describe(paths, upload, bucket=self.bucket, max_pixels=self.max_pixels)
         except OrthoRayError:
             self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, upload.id))
             raise
@@ -129,9 +135,10 @@ class FakeAnalysis(Fake):
     async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
         self._called("create")
         imagery = await self.imagery.get(tenant, request.imagery_id)
-        plan_of_record(imagery, request.index_type, request.bands, request.crop, request.thresholds)
+        plan_of_record(imagery, request)
         run = AnalysisRun(
             **request.model_dump(exclude={"language"}),
+            options=request.options,
             id=uuid4(),
             status="queued",
             language=request.language or "ru",
@@ -286,6 +293,11 @@ class FakeReport(Fake):
             return False
         report.status, report.error = "failed", reason
         return True
+
+
+def stored_file(name: str, key: str, content: bytes) -> StoredFile:
+    digest = hashlib.sha256(content).hexdigest()
+    return StoredFile(filename=name, object_key=key, size_bytes=len(content), sha256=digest)
 
 
 def an_outcome(run_id: UUID, tenant: str = "default") -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
-from fakes import an_outcome
+from fakes import an_outcome, stored_file
 from psycopg.rows import dict_row
 
 from orthoray.contracts import AnalysisRequest, AnalysisRun, Imagery
@@ -50,23 +49,22 @@ class Services:
     away: Mapping[str, Later]
     image: Path
 
-    async def register(self, tenant: str = "default", content: bytes | None = None, **facts: Any) -> Imagery:
-        """Store and catalogue an image (8 x 6 pixels of red, green, blue, near infrared)."""
-        imagery_id, name = uuid4(), "field.tif"
+    async def register(
+        self,
+        tenant: str = "default",
+        content: bytes | None = None,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        **facts: Any,
+    ) -> Imagery:
+        """Store and catalogue an image (8 x 6 pixels of red, green, blue, near infrared), or several `files` as one."""
+        imagery_id, stored = uuid4(), []
         data = self.image.read_bytes() if content is None else content
-        key = imagery_key(tenant, imagery_id, name)
-        self.storage.put_bytes("imagery", key, data)
-        return await self.imagery.register(
-            tenant,
-            Upload(
-                id=imagery_id,
-                filename=name,
-                object_key=key,
-                size_bytes=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                **facts,
-            ),
-        )
+        for name, one in (files or {"field.tif": data}).items():
+            key = imagery_key(tenant, imagery_id, name)
+            self.storage.put_bytes("imagery", key, one)
+            stored.append(stored_file(name, key, one))
+        return await self.imagery.register(tenant, Upload(id=imagery_id, files=stored, **facts))
 
     async def run(self, tenant: str = "default", **wishes: Any) -> AnalysisRun:
         """A queued NDVI run of a new image."""

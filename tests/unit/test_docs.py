@@ -12,8 +12,11 @@ import typer.main
 
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.settings import Settings
+from orthoray.spectral.catalogue import LEGACY_NAMES
 from orthoray.spectral.classes import CROPS
-from orthoray.spectral.indices import CATALOGUE
+from orthoray.spectral.expression import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MAX_LENGTH, MAX_NODES
+from orthoray.spectral.indices import CATALOGUE, MAX_CONSTANTS
+from orthoray.spectral.terms import FUNCTIONS
 from orthoray.storage.local import LocalStorage
 from serve_app.cli import app
 from serve_app.gateway.api import create_api
@@ -132,10 +135,22 @@ def test_every_route_is_told(tmp_path: Path) -> None:
     assert [told for told in re.findall(r"`((?:GET|POST|DELETE) /[^`?]*)`", text) if told not in routes] == []
 
 
-def test_every_index_is_told_with_its_bands() -> None:
+def test_the_indices_that_are_told_are_those_of_the_catalogue() -> None:
     text = (REFERENCE / "indices.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \| ([A-Z][A-Z0-9, ]*) \|", text, re.MULTILINE))
-    assert rows == {index.name: ", ".join(index.bands) for index in CATALOGUE}
+    bands = {index.name: ", ".join(index.bands) for index in CATALOGUE}
+    assert {name: bands.get(name) for name in rows} == rows
+    assert {"NDVI", "GNDVI", "NDRE", "SAVI", "EVI", *LEGACY_NAMES} <= rows.keys()
+    assert f"{len(CATALOGUE)} indices" in text
+
+
+def test_the_limits_of_formulas_are_told() -> None:
+    text = (REFERENCE / "indices.md").read_text(encoding="utf-8")
+    limits = re.search(r"^Limits: .*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert limits is not None
+    told = {int(number) for number in re.findall(r"\d+", limits[0])}
+    assert {MAX_LENGTH, MAX_DEPTH, MAX_NODES, MAX_DIGITS, int(MAX_EXPONENT), MAX_CONSTANTS} <= told
+    assert missing(FUNCTIONS, REFERENCE / "indices.md") == []
 
 
 def test_every_crop_is_told_with_its_thresholds() -> None:

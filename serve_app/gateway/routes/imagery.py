@@ -13,7 +13,7 @@ from orthoray.contracts import Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import imagery_prefix, thumbnail_key
 from orthoray.moments import Moment
-from orthoray.ports import Caller, ImageryQuery, Upload
+from orthoray.ports import MAX_FILES, Caller, ImageryQuery, Upload
 from orthoray.storage.base import Storage
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import (
@@ -39,12 +39,22 @@ def _upload_form() -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": {"type": "string", "format": "binary"}, **fields},
+        "properties": {
+            "file": {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "minItems": 1,
+                "maxItems": MAX_FILES,
+            },
+            **fields,
+        },
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-@router.post("", status_code=201, summary="Upload an image", openapi_extra=_upload_form())
+@router.post(
+    "", status_code=201, summary="Upload an image of one or more files", openapi_extra=_upload_form()
+)
 async def upload(
     request: Request,
     response: Response,
@@ -53,7 +63,11 @@ async def upload(
     storage: Files,
     config: Config,
 ) -> Imagery:
-    """`bands` names the file's bands in order, such as `R,G,B,N`, where the file itself does not."""
+    """`bands` names the bands in order, such as `R,G,B,N`, where the files themselves do not.
+
+    Files of one size and place, such as a satellite scene with a file for each band, make one imagery: send `file` several
+    times. Bands are numbered through all files in the order in which they were sent.
+    """
     stored = await receive_upload(
         request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
     )
@@ -69,7 +83,7 @@ async def upload(
 async def _undo(
     services: Services, caller: Caller, storage: Storage, config: GatewayConfig, stored: Upload
 ) -> None:
-    """The client hears that it failed, so nothing may stay: neither the file, nor a row whose answer was lost."""
+    """The client hears that it failed, so nothing may stay: neither a file, nor a row whose answer was lost."""
     try:
         await services.imagery.delete(caller.tenant, stored.id)
     except NotFound:
@@ -121,19 +135,21 @@ async def get_imagery(imagery_id: UUID, caller: CurrentCaller, services: Backend
     return await services.imagery.get(caller.tenant, imagery_id)
 
 
-@router.get("/{imagery_id}/content", summary="The file", responses=ANY_FILE, response_class=Response)
+@router.get("/{imagery_id}/content", summary="A file", responses=ANY_FILE, response_class=Response)
 async def content(
-    request: Request, imagery_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
+    request: Request,
+    imagery_id: UUID,
+    caller: CurrentCaller,
+    services: Backend,
+    storage: Files,
+    asset: Annotated[int, Query(ge=0, description="which of the imagery's files, from 0")] = 0,
 ) -> Response:
     imagery = await services.imagery.get(caller.tenant, imagery_id)
+    if asset >= len(imagery.assets):
+        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
+    file = imagery.assets[asset]
     return await send_object(
-        request,
-        storage,
-        imagery.bucket,
-        imagery.object_key,
-        imagery.content_type,
-        imagery.original_filename,
-        download=True,
+        request, storage, imagery.bucket, file.object_key, file.content_type, file.filename, download=True
     )
 
 

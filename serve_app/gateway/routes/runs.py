@@ -116,9 +116,7 @@ async def heatmap(
     )
 
 
-@router.get(
-    "/{run_id}/index.tif", summary="The index raster (COG, float32)", responses=TIFF, response_class=Response
-)
+@router.get("/{run_id}/index.tif", summary="The index raster (COG)", responses=TIFF, response_class=Response)
 async def index_raster(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
@@ -147,8 +145,8 @@ async def legend(request: Request, run_id: UUID, caller: CurrentCaller, services
 
 
 def _draw_legend(run: AnalysisRun) -> bytes:
-    from orthoray.spectral.classes import ThresholdSet  # here: only this route draws
-    from orthoray.spectral.heatmap import legend_png
+    from orthoray.spectral.legend import legend_png  # here: only this route draws
+    from orthoray.spectral.thresholds import ThresholdSet
 
     data, thresholds = run.legend or {}, (run.provenance or {})["thresholds"]
     first, second, third = thresholds["cuts"]

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 from rasters import RGBN, UTM, fields, write_bands
 from typer.testing import CliRunner
 
@@ -69,10 +71,70 @@ def test_files_in_a_folder(image: Path, tmp_path: Path) -> None:
     assert (out / "field[1]-NDVI.pdf").read_bytes().startswith(b"%PDF")
 
 
+def result_of(*arguments: object) -> dict[str, Any]:
+    done = analyze(*arguments, "--json")
+    assert done.exit_code == 0, done.exception
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_several_files_are_one_image(tmp_path: Path) -> None:
+    scene = (fields() * 10_000).astype(np.uint16)
+    files = [
+        write_bands(tmp_path / f"farm_{name}.tif", scene[number : number + 1], **UTM)
+        for number, name in ((0, "red"), (3, "nir"))
+    ]
+    out = tmp_path / "out"
+    found = result_of(*files, "--scale", "0.0001", "--out", out, "--report")
+    assert found["image"] == "farm_red.tif, farm_nir.tif"
+    assert found["statistics"]["max"] == pytest.approx(0.8)
+    assert found["provenance"]["calibration"]["state"] == "reflectance"
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"farm_red-NDVI.{suffix}" for suffix in ("json", "pdf", "png", "tif")
+    ]
+    assert isinstance(analyze(files[0], files[0]).exception, Impossible)
+
+
+def test_the_options_reach_the_analysis(image: Path, tmp_path: Path) -> None:
+    own = result_of(image, "-i", "expr", "--expression", "(N-R)/(N+R+L)", "--constant", "L=0.5")
+    assert own["index"] == "expr"
+    assert own["statistics"]["max"] == pytest.approx(0.4)
+    masked = result_of(image, "--soil-mask", "NDVI>0.2", "--thresholds", "quantiles")
+    assert masked["statistics"]["valid_pixels"] == masked["statistics"]["background_pixels"] == 24
+    assert masked["provenance"]["thresholds"]["id"].startswith("quantiles")
+    drawn = result_of(
+        image,
+        "--cmap",
+        "viridis",
+        "--stretch",
+        "0,0.5",
+        "--blend",
+        "0.5",
+        "--raster",
+        "int16",
+        "--out",
+        tmp_path,
+    )
+    assert (drawn["legend"]["colormap"], drawn["legend"]["vmin"], drawn["legend"]["vmax"]) == (
+        "viridis",
+        0,
+        0.5,
+    )
+    with rasterio.open(tmp_path / "field[1]-NDVI.tif") as dataset:
+        assert dataset.dtypes == ("int16",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
         (["--index", "nothing"], UnknownIndex),
+        (["--index", "expr"], Impossible),
+        (["--expression", "N/R"], Impossible),
+        (["--constant", "L=1"], Impossible),
+        (["--scale", "0"], Impossible),
+        (["--soil-mask", "NDRE>0.2"], MissingBands),
+        (["--cmap", "mud"], Impossible),
+        (["--thresholds", "deciles"], BadInput),
         (["--bands", "R,G,B,RE1"], MissingBands),
         (["--bands", "R"], Impossible),
         (["--thresholds", "a,b,c"], BadInput),

@@ -39,4 +39,7 @@ def test_the_document_describes_every_route_with_credentials_and_errors(house: A
             assert "application/problem+json" in operation["responses"]["default"]["content"]
             assert bool(operation["security"]) == (path not in {"/api/ping", "/health"})
     form = document["paths"]["/imagery"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "captured_at", "gps_lat", "gps_lon", "sensor", "bands"}
+    assert set(form["properties"]) == {
+        "file", "captured_at", "gps_lat", "gps_lon", "sensor", "bands", "scale", "offset",
+    }  # fmt: skip
+    assert form["properties"]["file"]["items"]["format"] == "binary"

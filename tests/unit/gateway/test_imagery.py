@@ -76,7 +76,7 @@ def test_the_thumbnail_is_a_png(house: Any) -> None:
 def test_indices_say_what_can_be_computed(house: Any) -> None:
     plain = house.client.get("/indices").json()
     assert {"NDVI", "NDVI_emp", "VARI", "GLI", "ExG", "CIVE", "MGRVI"} <= {entry["name"] for entry in plain}
-    assert all("computable" not in entry for entry in plain)
+    assert all("missing_bands" not in entry for entry in plain)
     marked = {
         entry["name"]: entry
         for entry in house.client.get(f"/indices?imagery_id={house.upload().json()['id']}").json()
@@ -84,6 +84,18 @@ def test_indices_say_what_can_be_computed(house: Any) -> None:
     assert marked["NDVI_emp"]["computable"] is True
     assert marked["NDVI"]["computable"] is False
     assert marked["NDVI"]["missing_bands"] == ["N"]
+
+
+def test_indices_by_domain_and_name(house: Any) -> None:
+    def names(**query: str) -> set[str]:
+        return {entry["name"] for entry in house.client.get("/indices", params=query).json()}
+
+    assert len(names()) > 280
+    assert "NDWI" in names(domain="water")
+    assert "NDVI" not in names(domain="water")
+    assert "NDVI_emp" in names(q="NGRDI")
+    assert names(domain="water", q="NGRDI") == set()
+    assert house.client.get("/indices", params={"q": "x" * 65}).status_code == 422
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])

@@ -36,6 +36,65 @@ def test_an_index_that_the_bands_do_not_allow(house: Any) -> None:
     assert not house.analysis.rows
 
 
+def test_a_run_shows_what_it_was_asked(house: Any) -> None:
+    asked = {
+        "index_type": "expr", "expression": "(G-R)/(G+R+k)", "constants": {"k": 1}, "scale": 0.5, "cmap": "cividis",
+        "stretch": "percentile", "blend": 0.5, "soil_mask": {"index_type": "ExG", "above": 5},
+    }  # fmt: skip
+    run = house.run(**asked, thresholds="quantiles")
+    assert run["thresholds"] == "quantiles"
+    assert run["warnings"] == []
+    for name in set(asked) - {"index_type", "soil_mask"}:
+        assert run["options"][name] == asked[name]
+    assert run["options"]["soil_mask"]["above"] == 5
+    assert house.run()["options"]["raster"] == "float32"
+    assert house.run(thresholds=[3, 2, 1])["thresholds"] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"expression": "G/R"}, "expression"),
+        ({"index_type": "expr"}, "expression"),
+        ({"index_type": "expr", "expression": "x" * 501}, "expression"),
+        ({"index_type": "expr", "expression": "G/R\u0000"}, "expression"),
+        ({"index_type": "expr", "expression": "G/" + "(" * 200 + "R" + ")" * 200}, ""),
+        ({"index_type": "expr", "expression": "G**9**9**9"}, ""),
+        ({"constants": {"L": 1}}, "constants"),
+        ({"constants": {f"c{number}": 1 for number in range(17)}}, "constants"),
+        ({"thresholds": "deciles"}, "quantiles"),
+        ({"thresholds": [1, 2]}, "thresholds"),
+        ({"scale": "much"}, "scale"),
+        ({"scale": [1] * 65}, "scale"),
+        ({"blend": 2}, "blend"),
+        ({"raster": "uint8"}, "raster"),
+        ({"stretch": [1, 2, 3]}, "stretch"),
+        ({"soil_mask": {}}, "above"),
+        ({"soil_mask": {"above": 0.2, "below": 1}}, "below"),
+        ({"soil_mask": {"above": 0.2}}, "N"),
+        ({"cmap": "mud"}, "colour map"),
+        ({"colour": "green"}, "colour"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_refused_before_there_is_a_run(
+    house: Any, body: dict[str, Any], words: str
+) -> None:
+    answer = house.client.post("/analysis-runs", json={"imagery_id": house.upload().json()["id"], **body})
+    assert answer.status_code == 422, answer.text
+    assert words in answer.json()["detail"]
+    assert not house.analysis.rows
+
+
+def test_a_formula_is_told_where_it_is_wrong(house: Any) -> None:
+    body = {"index_type": "expr", "expression": "(G-R)/__import__('os')"}
+    answer = house.client.post(
+        "/analysis-runs", json={"imagery_id": house.upload().json()["id"], **body}
+    ).json()
+    assert answer["expression"] == body["expression"]
+    assert answer["part"] in body["expression"]
+    assert answer["position"] == 6
+
+
 @pytest.mark.parametrize("what", RESULTS)
 def test_results_of_a_run_under_way_are_409(house: Any, what: str) -> None:
     run = house.run()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from rasters import UTM, fields, write_bands
 
 from orthoray.errors import NotFound, Unavailable
 
@@ -58,6 +62,12 @@ def test_no_filename_leads_elsewhere(house: Any, name: str) -> None:
         ({"bands": "R,G,R"}, "R"),
         ({"sensor": "no such sensor"}, "sensor"),
         ({"bands": "R" * 600}, "bands"),
+        ({"scale": "x"}, "scale"),
+        ({"scale": "0"}, "scale"),
+        ({"scale": "nan"}, "scale"),
+        ({"scale": "1,2"}, "scale"),
+        ({"offset": "1,2,3,"}, "offset"),
+        ({"offset": ",".join(["1"] * 65)}, "offset"),
     ],
 )
 def test_fields_that_do_not_fit_are_named(house: Any, fields: dict[str, str], names: str) -> None:
@@ -101,11 +111,85 @@ def test_a_malformed_form_is_refused(house: Any, options: dict[str, Any]) -> Non
     assert house.objects == []
 
 
-def test_two_files_are_two_requests(house: Any) -> None:
-    answer = house.client.post(
-        "/imagery", files=[("file", ("a.png", house.png)), ("file", ("b.png", house.png))]
-    )
+def send(house: Any, *files: tuple[str, bytes], **fields: str) -> Any:
+    return house.client.post("/imagery", files=[("file", file) for file in files], data=fields)
+
+
+def bands_apart(folder: Path, size: tuple[int, int] = (8, 6)) -> list[tuple[str, bytes]]:
+    """Red and near infrared of one place in files of their own."""
+    scene = (fields(*size) * 10_000).astype(np.uint16)
+    return [
+        (name, write_bands(folder / name, scene[number : number + 1], **UTM).read_bytes())
+        for name, number in (("field_red.tif", 0), ("field_nir.tif", 3))
+    ]
+
+
+def test_several_files_are_one_imagery(house: Any, tmp_path: Path) -> None:
+    files = bands_apart(tmp_path)
+    answer = send(house, *files, scale="0.0001")
+    record = answer.json()
+    assert answer.status_code == 201, answer.text
+    assert record["bands"] == {"R": 1, "N": 2}
+    assert record["band_count"] == 2
+    assert [asset["filename"] for asset in record["assets"]] == ["field_red.tif", "field_nir.tif"]
+    assert [asset["sha256"] for asset in record["assets"]] == [sha256(content) for _, content in files]
+    assert record["sha256"] == sha256("".join(asset["sha256"] for asset in record["assets"]).encode())
+    assert record["size_bytes"] == sum(len(content) for _, content in files)
+    first = record["assets"][0]
+    assert (record["object_key"], record["original_filename"]) == (first["object_key"], first["filename"])
+    assert record["calibration"]["state"] == "reflectance"
+    assert record["calibration"]["scales"] == [0.0001, 0.0001]
+    place = answer.headers["location"]
+    assert house.client.get(f"{place}/content").content == files[0][1]
+    for number, (name, content) in enumerate(files):
+        got = house.client.get(f"{place}/content?asset={number}")
+        assert got.content == content
+        assert name in got.headers["content-disposition"]
+    for beyond, status in (("2", 404), ("-1", 422), ("x", 422)):
+        assert house.client.get(f"{place}/content?asset={beyond}").status_code == status
+    assert house.client.get(f"{place}/thumbnail").content.startswith(b"\x89PNG")
+    run = {"imagery_id": record["id"], "index_type": "NDVI"}
+    assert house.client.post("/analysis-runs", json=run).status_code == 202
+    assert house.client.delete(place).status_code == 204
+    assert house.objects == []
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_files_of_one_name_are_kept_apart(house: Any, tmp_path: Path) -> None:
+    (_, red), (_, near_infrared) = bands_apart(tmp_path)
+    record = send(house, ("a.tif", red), ("../A.tif", near_infrared), bands="R,N").json()
+    assert [asset["filename"] for asset in record["assets"]] == ["a.tif", "A-2.tif"]
+    assert house.storage.get_bytes("imagery", record["assets"][1]["object_key"]) == near_infrared
+
+
+def test_files_that_do_not_belong_together(house: Any, tmp_path: Path) -> None:
+    red, near_infrared = bands_apart(tmp_path)
+    (tmp_path / "b").mkdir()
+    other_size = bands_apart(tmp_path / "b", size=(9, 6))[1]
+    refused = {
+        "size": (red, other_size),
+        "both": (red, ("again_red.tif", near_infrared[1])),
+        "which bands": (("a.png", house.png), ("b.png", house.png)),
+    }
+    for words, files in refused.items():
+        answer = send(house, *files)
+        assert answer.status_code == 422, words
+        assert words in answer.json()["detail"]
+        assert house.objects == []
+    assert send(house, red, ("field_nir.tif", near_infrared[1][:200])).status_code == 415
+    assert send(house, red, ("field_nir.tif", b"")).status_code == 415
+    assert house.objects == []
+
+
+def test_the_limits_count_for_all_files_together(house: Any) -> None:
+    half = b"x" * (house.max_upload_bytes // 2 + 1)
+    assert send(house, ("a.tif", half), ("b.tif", half)).status_code == 413
+    answer = send(house, *((f"{number}.png", house.png) for number in range(17)))
     assert answer.status_code == 422
+    assert "16" in answer.json()["detail"]
     assert house.objects == []
 
 

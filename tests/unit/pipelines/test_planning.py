@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -9,14 +10,16 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from orthoray.contracts import Imagery
-from orthoray.errors import Impossible, MissingBands, UnknownIndex
+from orthoray.contracts import AnalysisRequest, AnalysisRun, AnalysisWish, Imagery
+from orthoray.errors import Impossible, MissingBands, TooLarge, UnknownIndex
 from orthoray.spectral.bands import BandMap
+from orthoray.spectral.thresholds import Adaptive
 from pipelines import planning
 from pipelines.planning import index_catalogue, make_plan, old_indices, plan_of_record
 
 LEGACY = ("NDVI_emp", "VARI", "GLI", "ExG", "CIVE", "MGRVI")
 RGB = BandMap(("R", "G", "B"), "test", None)
+NDVI = AnalysisWish(index_type="NDVI")
 RGBN = BandMap(("R", "G", "B", "N"), "test", None)
 
 
@@ -89,17 +92,163 @@ def test_thresholds() -> None:
 def test_the_callers_names_replace_those_of_the_catalogue() -> None:
     record = imagery()
     with pytest.raises(MissingBands):
-        plan_of_record(record, "NDVI", None, None, None)
-    plan = plan_of_record(record, "NDVI", "B,G,R,N", None, None)
+        plan_of_record(record, NDVI)
+    plan = plan_of_record(record, AnalysisWish(index_type="NDVI", bands="B,G,R,N"))
     assert plan.band_map.numbers == {"B": 1, "G": 2, "R": 3, "N": 4}
     assert plan.band_map.source == "caller"
     with pytest.raises(Impossible):
-        plan_of_record(record, "NDVI", "R,G,B", None, None)
+        plan_of_record(record, AnalysisWish(index_type="NDVI", bands="R,G,B"))
 
 
 def test_bands_without_a_name_keep_their_place() -> None:
-    plan = plan_of_record(imagery(bands={"N": 4, "R": 2}), "NDVI", None, None, None)
+    plan = plan_of_record(imagery(bands={"N": 4, "R": 2}), NDVI)
     assert plan.band_map.names == (None, "R", None, "N")
+
+
+def wish(**fields: Any) -> AnalysisWish:
+    return AnalysisWish.model_validate({"index_type": "NDVI", **fields})
+
+
+def four_bands(**facts: Any) -> Imagery:
+    return imagery(dtype="uint16", bands={"R": 1, "G": 2, "B": 3, "N": 4}, **facts)
+
+
+def test_a_formula_of_the_callers_own() -> None:
+    plan = plan_of_record(
+        four_bands(), wish(index_type="EXPR", expression="(N-R)/(N+R+L)", constants={"L": 0.25})
+    )
+    assert plan.index is not None
+    assert (plan.index_name, plan.via_old) == ("expr", False)
+    assert set(plan.bands) == {"N", "R"}
+    assert dict(plan.index.constants) == {"L": 0.25}
+    assert isinstance(plan.thresholds, Adaptive), "nothing is known of its values before they are computed"
+
+
+def test_constants_of_an_index() -> None:
+    plan = plan_of_record(four_bands(), wish(index_type="SAVI", constants={"L": 1}))
+    assert plan.index is not None
+    assert dict(plan.index.constants)["L"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"index_type": "expr"}, "expression"),
+        ({"expression": "N/R"}, "index_type expr"),
+        ({"index_type": "NDVI_emp", "expression": "N/R"}, "expression"),
+        ({"index_type": "expr", "expression": "__import__('os')"}, "__import__"),
+        ({"index_type": "expr", "expression": "N/Q"}, "Q"),
+        ({"constants": {"L": 1}}, "L"),
+        ({"index_type": "NDVI_emp", "constants": {"L": 1}}, "constants"),
+        ({"index_type": "GLI", "scale": 0.5}, "scale"),
+        ({"index_type": "GLI", "offset": [1, 2, 3, 4]}, "offset"),
+        ({"scale": [1, 2]}, "2 values"),
+        ({"scale": 0}, "scale"),
+        ({"offset": 1e9}, "offset"),
+        ({"cmap": "mud"}, "viridis_r"),
+        ({"stretch": [2, 1]}, "less"),
+        ({"soil_mask": {"index_type": "NDWTF", "above": 0}}, "NDWTF"),
+        ({"soil_mask": {"index_type": "expr", "above": 0}}, "expression"),
+        ({"soil_mask": {"constants": {"L": 1}, "above": 0}}, "L"),
+        ({"soil_mask": {"index_type": "NDRE", "above": 0}}, "RE1"),
+        ({"sensor": "eyes"}, "eyes"),
+        ({"sensor": "rgb"}, "rgb"),
+        ({"crop": "corn", "index_type": "GNDVI"}, "GNDVI"),
+        ({"index_type": "kNDVI"}, "kNDVI"),
+        ({"index_type": "SR", "raster": "int16"}, "float32"),
+    ],
+)
+def test_an_option_that_cannot_apply_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(Impossible, match=re.escape(words)):
+        plan_of_record(four_bands(), wish(**fields))
+
+
+def test_a_photo_index_needs_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan_of_record(imagery(), wish(index_type="GLI")).via_old
+    with pytest.raises(Impossible, match="8-bit photos"):
+        plan_of_record(imagery(dtype="float32"), wish(index_type="GLI"))
+    monkeypatch.setattr(planning, "PHOTO_MAX_PIXELS", 5)
+    with pytest.raises(TooLarge):
+        plan_of_record(imagery(width=2, height=3), wish(index_type="GLI"))
+
+
+def test_the_bands_of_soil_mask_and_blend_are_needed_too() -> None:
+    record = imagery(bands={"R": 1, "N": 4})
+    assert plan_of_record(record, wish()).bands
+    for fields in ({"soil_mask": {"index_type": "GNDVI", "above": 0.2}}, {"blend": 0.5}):
+        with pytest.raises(MissingBands) as caught:
+            plan_of_record(record, wish(**fields))
+        assert "G" in caught.value.fields["missing_bands"]
+
+
+def test_how_it_is_drawn_and_masked() -> None:
+    drawn = wish(
+        cmap="viridis_r",
+        stretch=[0.1, 0.9],
+        blend=0.4,
+        raster="int16",
+        soil_mask={"above": 0.2},
+        thresholds="jenks",
+    )
+    plan = plan_of_record(four_bands(), drawn)
+    assert (plan.cmap, plan.blend, plan.raster) == ("viridis_r", 0.4, "int16")
+    assert plan.stretch is not None
+    assert plan.stretch.limits == (0.1, 0.9)
+    assert plan.soil_mask is not None
+    assert (plan.soil_mask.index.name, plan.soil_mask.above) == ("NDVI", 0.2)
+    assert isinstance(plan.thresholds, Adaptive)
+    assert plan.own_thresholds
+    assert make_plan(RGB, "GLI").drawn_by_old
+    assert not make_plan(RGB, "GLI", options=wish(cmap="gray")).drawn_by_old
+
+
+def test_the_wishs_scale_stands_before_the_records() -> None:
+    known = {"state": "reflectance", "scales": [0.5] * 4, "offsets": [0.0] * 4, "source": "file tags"}
+    as_recorded = plan_of_record(four_bands(calibration=known), wish()).calibration
+    assert as_recorded is not None
+    assert (as_recorded.state, as_recorded.scales) == ("reflectance", (0.5,) * 4)
+    own = plan_of_record(four_bands(calibration=known), wish(scale=0.0001, offset=[0, 0, 0, 1])).calibration
+    assert own is not None
+    assert (own.scales, own.offsets, own.source) == ((0.0001,) * 4, (0.0, 0.0, 0.0, 1.0), "caller")
+    assert plan_of_record(four_bands(), wish()).calibration is None, "an old record does not tell"
+
+
+def test_the_wishs_sensor_names_the_bands_anew() -> None:
+    plan = plan_of_record(imagery(band_count=5), wish(sensor="micasense-rededge", index_type="NDRE"))
+    assert plan.band_map.names == ("B", "G", "R", "N", "RE1")
+    assert plan.band_map.sensor == "micasense-rededge"
+
+
+def test_a_raw_capture_is_analysed_only_if_the_caller_insists() -> None:
+    record = four_bands(sensor="micasense-rededge", sensor_reason="Its tags say so.", raw_capture=True)
+    with pytest.raises(Impossible, match="raw=true"):
+        plan_of_record(record, wish())
+    plan = plan_of_record(record, wish(raw=True))
+    assert plan.recognition is not None
+    assert plan.recognition.raw_capture
+
+
+def test_what_a_run_was_asked_is_what_its_request_asked() -> None:
+    request = AnalysisRequest.model_validate(
+        {
+            "imagery_id": uuid4(), "index_type": "expr", "expression": "N/R", "thresholds": [3, 2, 1], "bands": "R,G,B,N",
+            "scale": [1, 2, 3, 4], "soil_mask": {"above": 0.1}, "stretch": "minmax", "crop": None, "raw": True,
+        }
+    )  # fmt: skip
+    run = AnalysisRun(
+        **request.model_dump(include={"imagery_id", "index_type", "auto_report", "crop", "thresholds", "bands"}),
+        id=uuid4(), status="queued", language="en", options=request.options, imagery_bucket="b", imagery_object_key="k",
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
+    again = AnalysisRun.model_validate_json(run.model_dump_json())
+    assert again.wish.model_dump() == request.model_dump(exclude={"imagery_id", "auto_report", "language"})
+
+
+def test_a_record_of_one_file_lists_it() -> None:
+    record = imagery()
+    (asset,) = record.assets
+    assert (asset.filename, asset.object_key, asset.sha256, asset.band_count) == ("a.tif", "a", "0", 4)
+    assert Imagery.model_validate_json(record.model_dump_json()) == record
 
 
 def test_the_catalogue_marks_what_can_be_computed() -> None:
@@ -107,3 +256,23 @@ def test_the_catalogue_marks_what_can_be_computed() -> None:
     assert marked["NDVI"]["computable"] is True
     assert marked["NDVI"]["missing_bands"] == []
     assert marked["GNDVI"]["missing_bands"] == ["G"]
+    assert marked["kNDVI"]["computable"] is False, "no band gives a kernel"
+
+
+def test_the_catalogue_is_filtered() -> None:
+    everything = index_catalogue(None)
+    assert len(everything) > 280
+    names = {entry["name"] for entry in everything}
+    assert len(names) == len(everything)
+    water = index_catalogue(None, domain="Water")
+    assert {"NDWI"} <= {entry["name"] for entry in water} < names
+    assert {entry["domain"] for entry in water} == {"water"}
+    assert "NDVI" in {entry["name"] for entry in index_catalogue(None, words="normalized difference veg")}
+    assert {entry["name"] for entry in index_catalogue(None, words="ngrdi")} >= {"NDVI_emp"}
+    assert index_catalogue(None, words="no such words") == []
+
+
+def test_an_index_that_only_a_users_old_has_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "compute_indices", lambda image: {"Own": np.zeros(image.shape[:2])})
+    own = next(entry for entry in index_catalogue({"R": 1, "G": 2}) if entry["name"] == "Own")
+    assert (own["computable"], own["missing_bands"]) == (False, ["B"])

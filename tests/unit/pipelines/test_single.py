@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import rasterio
+from fakes import stored_file
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from rasters import RGBN, UTM, fields, write_bands
@@ -21,10 +22,11 @@ from OLD.image_processing import classify_index, compute_indices
 from orthoray.contracts import Findings
 from orthoray.errors import Impossible, NotAnImage, TooLarge, TruncatedImage
 from orthoray.ports import Upload
+from orthoray.spectral import survey
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.orientation import turned
 from orthoray.spectral.raster import inspect
-from pipelines import planning, single
+from pipelines import old_way, planning, single
 from pipelines.planning import make_plan, old_indices
 from serve_app.imagery.facts import describe
 
@@ -40,8 +42,9 @@ class Analysed:
         band_map = resolve_bands(inspect(source), bands=bands, sensor=None)
         self.heatmap, self.raster = source.with_name("out.heatmap.png"), source.with_name("out.index.tif")
         self.steps: list[float] = []
-        self.findings: Findings = single.analyse_file(
-            source,
+        self.findings: Findings = single.analyse_files(
+            [source],
+            [source.name],
             make_plan(band_map, index, **wishes),
             language=language,
             heatmap_path=self.heatmap,
@@ -76,11 +79,11 @@ def another_old(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return {"красное": share, "прочее": 100 - share}, "Судит чужой пакет."
 
     monkeypatch.setattr(planning, "compute_indices", compute)
-    monkeypatch.setattr(single, "compute_indices", compute)
-    monkeypatch.setattr(single, "classify_index", classify)
-    monkeypatch.setattr(single, "load_image", lambda path: np.full((4, 5, 3), 204, dtype=np.uint8))
+    monkeypatch.setattr(old_way, "compute_indices", compute)
+    monkeypatch.setattr(old_way, "classify_index", classify)
+    monkeypatch.setattr(old_way, "load_image", lambda path: np.full((4, 5, 3), 204, dtype=np.uint8))
     monkeypatch.setattr(
-        single,
+        old_way,
         "generate_heatmap",
         lambda index_map, path: cv2.imwrite(path, np.zeros(index_map.shape, dtype=np.uint8)),
     )
@@ -245,8 +248,9 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     for content, kind in ((whole[: len(whole) // 2], TruncatedImage), (b"not an image", NotAnImage)):
         path.write_bytes(content)
         with pytest.raises(kind) as caught:
-            single.analyse_file(
-                path,
+            single.analyse_files(
+                [path],
+                [path.name],
                 plan,
                 language="ru",
                 heatmap_path=tmp_path / "h",
@@ -258,16 +262,16 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 def test_too_large_for_the_way_through_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = photo(tmp_path / "a.png")
-    monkeypatch.setattr(single, "OLD_MAX_PIXELS", 10)
+    monkeypatch.setattr(planning, "PHOTO_MAX_PIXELS", 10)
     with pytest.raises(TooLarge, match="NDVI"):
         Analysed(path, "NDVI_emp")
 
 
 def test_large_heatmaps_are_drawn_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "HEATMAP_MAX_PIXELS", 100)
+    monkeypatch.setattr(survey, "FULL_PIXELS", 4000)
+    monkeypatch.setattr(survey, "PICTURE_PIXELS", 400)
     done = Analysed(write_bands(tmp_path / "a.tif", fields(80, 60), RGBN), "NDVI")
-    width, height = done.picture_size
-    assert width * height <= 110
+    assert done.picture_size == (15, 20)
     assert done.values.shape == (80, 60)
 
 
@@ -306,14 +310,8 @@ def test_a_turned_jpeg_agrees_in_all_its_sizes(tmp_path: Path, orientation: int,
     pixels[:16, :16] = 20, 200, 40
     path = stored_turned(tmp_path / "photo.jpg", pixels, orientation)
     found = Analysed(path, index, bands="N,R,B" if index == "NDVI" else None)
-    upload = Upload(
-        id=uuid4(),
-        filename=path.name,
-        object_key="x",
-        size_bytes=path.stat().st_size,
-        sha256="0" * 64,
-    )
-    record, thumbnail = describe(path, upload, bucket="b", max_pixels=10**6)
+    upload = Upload(id=uuid4(), files=[stored_file(path.name, "x", path.read_bytes())])
+    record, thumbnail = describe([path], upload, bucket="b", max_pixels=10**6)
     assert (record["width"], record["height"]) == found.picture_size == (48, 32)
     assert Image.open(io.BytesIO(thumbnail)).size == (48, 32)
     assert found.values.shape == (32, 48)

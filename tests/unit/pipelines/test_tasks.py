@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import sys
 import threading
@@ -16,6 +15,7 @@ from uuid import uuid4
 import pypdf
 import pytest
 import rasterio
+from fakes import stored_file
 from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 
@@ -41,14 +41,8 @@ def order_of(config: StorageConfig, source: Path, tenant: str = "default", **wis
     key = imagery_key(tenant, imagery_id, source.name)
     content = source.read_bytes()
     storage.put_bytes(config.imagery, key, content)
-    upload = Upload(
-        id=imagery_id,
-        filename=source.name,
-        object_key=key,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
-    record, thumbnail = describe(source, upload, bucket=config.imagery, max_pixels=10**9)
+    upload = Upload(id=imagery_id, files=[stored_file(source.name, key, content)])
+    record, thumbnail = describe([source], upload, bucket=config.imagery, max_pixels=10**9)
     storage.put_bytes(config.imagery, thumbnail_key(tenant, imagery_id), thumbnail)
     run = {
         "id": uuid4(),

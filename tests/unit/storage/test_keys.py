@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orthoray.errors import BadInput, ConfigurationError
-from orthoray.storage.keys import check_bucket, check_folder, check_key, check_prefix, safe_filename
+from orthoray.storage.keys import (
+    check_bucket,
+    check_folder,
+    check_key,
+    check_prefix,
+    safe_filename,
+    unique_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +91,16 @@ def test_the_empty_prefix_stands_for_all() -> None:
 def test_refuses_bucket_names_that_s3_refuses(name: str) -> None:
     with pytest.raises(ConfigurationError):
         check_bucket(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "unique"),
+    [
+        (["a.tif", "b.tif"], ["a.tif", "b.tif"]),
+        (["a.tif", "a.tif", "A.TIF"], ["a.tif", "a-2.tif", "A-3.TIF"]),
+        (["a.tif", "a-2.tif", "a.tif"], ["a.tif", "a-2.tif", "a-3.tif"]),
+        (["file", "file"], ["file", "file-2"]),
+    ],
+)
+def test_a_name_that_is_taken_gets_a_number(names: list[str], unique: list[str]) -> None:
+    assert unique_names(names) == unique

@@ -1,0 +1,65 @@
+"""The picture of a result: its heatmap, alone or over the photo, and the legend that explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from orthoray.contracts import Language
+from orthoray.spectral.bands import BandMap
+from orthoray.spectral.blend import blend_png
+from orthoray.spectral.colormaps import DEFAULT, palette
+from orthoray.spectral.heatmap import colorize, heatmap_png
+from orthoray.spectral.legend import legend_dict
+from orthoray.spectral.statistics import Statistics
+from orthoray.spectral.stretch import CLASSES, limits_for
+from orthoray.spectral.thresholds import ThresholdSet
+from orthoray.spectral.thumbnail import preview
+from pipelines.planning import Plan
+
+
+def draw(
+    picture: npt.NDArray[np.float32],
+    plan: Plan,
+    found: Statistics,
+    thresholds: ThresholdSet,
+    *,
+    photos: Sequence[Path],
+    band_map: BandMap,
+    language: Language,
+    target: Path,
+) -> dict[str, Any]:
+    """Write the heatmap of `picture`, float32 (rows, columns) with NaN where there is no value, and return its legend.
+
+    `photos` are the image's files, over which a blended heatmap is laid.
+    """
+    low, high = limits_for(
+        plan.stretch or CLASSES,
+        cuts=thresholds.cuts,
+        value_range=plan.index.value_range if plan.index else None,
+        minimum=found.minimum,
+        maximum=found.maximum,
+        p2=found.p2,
+        p98=found.p98,
+    )
+    cmap = plan.cmap or DEFAULT
+    if plan.blend is None:
+        target.write_bytes(heatmap_png(picture, low, high, cmap))
+    else:
+        rows, columns = picture.shape
+        photo = preview(photos, band_map, max(rows, columns))
+        photo = np.asarray(cv2.resize(photo, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        shown = blend_png(
+            np.ascontiguousarray(photo[..., :3]),
+            colorize(picture, low, high, cmap),
+            palette(cmap),
+            plan.blend,
+            outside=photo[..., 3] == 0,
+        )
+        target.write_bytes(shown)
+    return legend_dict(low, high, cmap, title=plan.index_name, classes=thresholds, language=language)
