@@ -24,7 +24,6 @@ Counts = npt.NDArray[np.uint8]
 
 LEVELS = 2  # overviews that are encoded block by block
 _TILE = 512
-_WIDEST = 32768  # a block of a raster in strips is no wider
 
 
 class Rows(Protocol):
@@ -43,11 +42,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Grid:
-    """A raster of `width` x `height` pixels in tiles of `tile` and blocks of `block_width` x 4 tiles."""
+    """A raster of `width` x `height` pixels, in tiles of `tile` rows and `tile_width` columns, and in blocks of
+    `block_width` columns and four tiles' rows."""
 
     width: int
     height: int
     tile: int
+    tile_width: int
     block_width: int
 
     @property
@@ -63,6 +64,11 @@ class Grid:
             level += 1
         return level
 
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """(rows, columns) of a tile."""
+        return self.tile, self.tile_width
+
     def size(self, level: int) -> tuple[int, int]:
         """(columns, rows) of the raster reduced by two to the power of `level`."""
         return -(-self.width >> level), -(-self.height >> level)
@@ -70,7 +76,7 @@ class Grid:
     def tiles(self, level: int) -> tuple[int, int]:
         """(columns, rows) of tiles of a level."""
         columns, rows = self.size(level)
-        return -(-columns // self.tile), -(-rows // self.tile)
+        return -(-columns // self.tile_width), -(-rows // self.tile)
 
     def blocks(self) -> Iterator[Window]:
         """The blocks, row by row."""
@@ -86,29 +92,37 @@ class Grid:
 
 def grid_for(width: int, height: int, *, in_strips: bool) -> Grid:
     """The grid of a raster that is stored in tiles, or in strips as wide as itself."""
-    # a tile as wide as the raster looks like a strip, which a Cloud Optimized GeoTIFF must not have
-    tile = _TILE // 2 if width == _TILE else _TILE
+    tile, tile_width = _TILE, _TILE
+    if width <= _TILE:
+        # the side of a TIFF's tile is a multiple of 16; a tile as wide as the raster looks like a strip, which a
+        # Cloud Optimized GeoTIFF must not have
+        tile_width = _sixteens(width)
+        if tile_width == width:
+            tile_width = _sixteens(width // 2) if width > 16 else 32
     block = tile << LEVELS
-    if in_strips:
-        block = min(-(-width // block) * block, _WIDEST)
-    return Grid(width, height, tile, block)
+    return Grid(width, height, tile, tile_width, -(-width // block) * block if in_strips else block)
+
+
+def _sixteens(length: int) -> int:
+    return -(-length // 16) * 16
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is made of every block: statistics by `tally`'s cuts and scale, the tiles of `encoding` (None: none),
-    and a picture of `picture_level` (0 is full size; None: none), which is at most one more than `LEVELS`."""
+    """What is made of every block: statistics by `tally`'s cuts and scale, the tiles of `encoding` (None: none) down
+    to the overview `levels`, at most `LEVELS`, and a picture of `picture_level` (0 is full size)."""
 
     tally: Tally
     encoding: Encoding | None
-    picture_level: int | None
+    levels: int
+    picture_level: int
 
 
 @dataclass(frozen=True)
 class Block:
     """What was found in `window`.
 
-    `tiles` holds, for each level from 0 to `LEVELS`, the encoded tiles of the block, row by row; empty without
+    `tiles` holds, for each level from 0 to the task's, the encoded tiles of the block, row by row; empty without
     encoding. `sums` float32 and `counts` uint8 are those of valid pixels by squares of 8 x 8. `picture` is
     float32, NaN where there is no value.
     """
@@ -118,53 +132,62 @@ class Block:
     tiles: tuple[tuple[bytes, ...], ...]
     sums: Values
     counts: Counts
-    picture: Values | None
+    picture: Values
 
 
 def compute_block(source: Source, window: Window, grid: Grid, task: Task) -> Block:
     """Compute all that `task` asks of a block."""
     tally = task.tally.fresh()
-    width, height, tile = window.width, window.height, grid.tile
-    with_levels = task.encoding is not None or bool(task.picture_level)
-    whole = np.empty((height, width), np.float32) if task.picture_level == 0 else None
-    sums = (
-        np.zeros((-(-height // 2), -(-width // 2)), np.float32)
-        if with_levels
-        else np.zeros((0, 0), np.float32)
-    )
+    with_sums = task.encoding is not None or task.picture_level > 0
+    whole = np.empty((window.height, window.width) if task.picture_level == 0 else (0, 0), np.float32)
+    sums = np.zeros((-(-window.height // 2), -(-window.width // 2)) if with_sums else (0, 0), np.float32)
     counts = np.zeros(sums.shape, np.uint8)
     full: list[bytes] = []
-    padded = np.empty((tile, tile), np.float32)
-    for top in range(0, height, tile):
-        rows = min(tile, height - top)
-        read = source.rows(Window(window.col_off, window.row_off + top, width, rows))
-        for left in range(0, width, tile):
-            columns = min(tile, width - left)
-            if whole is not None and task.encoding is None:
-                out = whole[top : top + rows, left : left + columns]
-            else:
-                if (rows, columns) != padded.shape:
-                    padded.fill(np.nan)
-                out = padded[:rows, :columns]
-            piece = read.piece(left, columns, out)
-            tally.add(piece.values, nodata=piece.nodata, background=piece.background, odd=piece.odd)
-            if task.encoding is not None:
-                full.append(task.encoding.tile(padded))
-                if whole is not None:
-                    whole[top : top + rows, left : left + columns] = piece.values
-            if with_levels:
-                place = np.s_[top // 2 : (top + rows + 1) // 2, left // 2 : (left + columns + 1) // 2]
-                _halve_values(piece.values, sums[place], counts[place])
-    tiles = [tuple(full)]
-    picture = whole
-    for level in range(1, LEVELS + 2 if with_levels else 1):
+    padded = np.empty(grid.tile_shape, np.float32)
+    for place, piece in _pieces(source, window, grid, padded):
+        tally.add(piece.values, nodata=piece.nodata, background=piece.background, odd=piece.odd)
+        if task.encoding is not None:
+            full.append(task.encoding.tile(padded))
+        if whole.size:
+            whole[place] = piece.values
+        if with_sums:
+            half = tuple(slice(span.start // 2, (span.stop + 1) // 2) for span in place)
+            _halve_values(piece.values, sums[half], counts[half])
+    if not with_sums:
+        return Block(window, tally, (), sums, counts, whole)
+    tiles, picture = [tuple(full)], whole
+    for level in range(1, LEVELS + 2):
         if level > 1:
             sums, counts = halved(sums, counts)
         if task.picture_level == level:
             picture = means(sums, counts)
-        if task.encoding is not None and level <= LEVELS:
-            tiles.append(tuple(encoded_tiles(means(sums, counts), tile, task.encoding)))
+        if task.encoding is not None and level <= task.levels:
+            tiles.append(tuple(encoded_tiles(means(sums, counts), grid.tile_shape, task.encoding)))
+    if task.picture_level > LEVELS + 1:
+        picture = _reduced(sums, counts, task.picture_level - LEVELS - 1)
     return Block(window, tally, tuple(tiles) if task.encoding is not None else (), sums, counts, picture)
+
+
+def _pieces(
+    source: Source, window: Window, grid: Grid, padded: Values
+) -> Iterator[tuple[tuple[slice, slice], Piece]]:
+    """The pieces of a block, tile by tile, with their places in it. Each lies in `padded`, whose rest is NaN."""
+    for top in range(0, window.height, grid.tile):
+        rows = min(grid.tile, window.height - top)
+        read = source.rows(Window(window.col_off, window.row_off + top, window.width, rows))
+        for left in range(0, window.width, grid.tile_width):
+            columns = min(grid.tile_width, window.width - left)
+            if (rows, columns) != padded.shape:
+                padded.fill(np.nan)
+            piece = read.piece(left, columns, padded[:rows, :columns])
+            yield (slice(top, top + rows), slice(left, left + columns)), piece
+
+
+def _reduced(sums: Values, counts: npt.NDArray[Any], halvings: int) -> Values:
+    counts = counts.astype(np.uint32)
+    for _ in range(halvings):
+        sums, counts = halved(sums, counts)
+    return means(sums, counts)
 
 
 def means(sums: Values, counts: npt.NDArray[Any]) -> Values:
@@ -194,13 +217,13 @@ def halved(sums: Values, counts: npt.NDArray[Any]) -> tuple[Values, npt.NDArray[
     return smaller, fewer
 
 
-def encoded_tiles(values: Values, side: int, encoding: Encoding) -> Iterator[bytes]:
-    """The tiles of an array, row by row, those at its ends filled up with NaN."""
-    padded = np.empty((side, side), np.float32)
-    for top in range(0, values.shape[0], side):
-        for left in range(0, values.shape[1], side):
-            part = values[top : top + side, left : left + side]
-            if part.shape == padded.shape:
+def encoded_tiles(values: Values, shape: tuple[int, int], encoding: Encoding) -> Iterator[bytes]:
+    """The tiles of an array, row by row, those at its ends filled up with NaN; `shape` is that of a tile."""
+    padded = np.empty(shape, np.float32)
+    for top in range(0, values.shape[0], shape[0]):
+        for left in range(0, values.shape[1], shape[1]):
+            part = values[top : top + shape[0], left : left + shape[1]]
+            if part.shape == shape:
                 yield encoding.tile(part)
             else:
                 padded.fill(np.nan)

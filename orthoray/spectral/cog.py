@@ -60,11 +60,12 @@ class CogWriter:
         tiles = [grid.tiles(level) for level in range(grid.levels + 1)]
         self._offsets = [np.zeros((rows, columns), np.int64) for columns, rows in tiles]
         self._sizes = [np.zeros((rows, columns), np.int64) for columns, rows in tiles]
-        self._spools: list[BinaryIO] = [
-            stack.enter_context((folder / f"level-{level}").open("w+b")) for level in range(LEVELS + 2)
-        ]
+        # without names, so that a process that is killed leaves none of them behind
+        spools = [tempfile.TemporaryFile(dir=folder) for _ in range(LEVELS + 3)]  # noqa: SIM115  # the stack closes them
+        for spool in spools:
+            stack.enter_context(spool)
         # on disk too, for they are what grows with the raster
-        self._sums: BinaryIO = stack.enter_context((folder / "sums").open("w+b"))
+        *self._spools, self._sums = spools
         self._places: dict[tuple[int, int], tuple[int, tuple[int, int]]] = {}
 
     def add(self, block: Block) -> None:
@@ -75,10 +76,11 @@ class CogWriter:
     def _add(self, block: Block) -> None:
         row, column = block.window.row_off, block.window.col_off
         for level, tiles in enumerate(block.tiles):
-            if level > self._grid.levels:
-                break  # a raster so small that one tile holds it already
-            across = -(-block.window.width // (self._grid.tile << level))
-            first_row, first_column = (start // self._grid.tile >> level for start in (row, column))
+            across = -(-block.window.width // (self._grid.tile_width << level))
+            first_row, first_column = (
+                row // self._grid.tile >> level,
+                column // self._grid.tile_width >> level,
+            )
             for number, tile in enumerate(tiles):
                 self._spool(level, (first_row + number // across, first_column + number % across), tile)
         self._places[row >> (LEVELS + 1), column >> (LEVELS + 1)] = self._sums.tell(), block.sums.shape
@@ -131,13 +133,13 @@ class CogWriter:
         smaller: list[tuple[Values, npt.NDArray[Any]]] = []
         number = 0
         for sums, counts in self._strips():
-            for tile in encoded_tiles(means(sums, counts), self._grid.tile, self._encoding):
+            for tile in encoded_tiles(means(sums, counts), self._grid.tile_shape, self._encoding):
                 self._spool(first, divmod(number, self._sizes[first].shape[1]), tile)
                 number += 1
             smaller.append(halved(sums, counts.astype(np.uint32)))
         sums, counts = (np.concatenate(parts) for parts in zip(*smaller, strict=True))
         for level in range(first + 1, self._grid.levels + 1):
-            found[level] = list(encoded_tiles(means(sums, counts), self._grid.tile, self._encoding))
+            found[level] = list(encoded_tiles(means(sums, counts), self._grid.tile_shape, self._encoding))
             sums, counts = halved(sums, counts)
         return found
 
@@ -176,7 +178,7 @@ class CogWriter:
                     itertools.repeat(b"", self._sizes[level].size),
                     shape=(rows, columns),
                     dtype=self._encoding.dtype,
-                    tile=(self._grid.tile, self._grid.tile),
+                    tile=self._grid.tile_shape,
                     compression="zstd",
                     predictor=self._encoding.predictor,
                     photometric="minisblack",
@@ -236,16 +238,24 @@ def overview_array(path: PathLike, max_side: int) -> Values:
 
 
 def _append(source: BinaryIO, start: int, size: int, target: BinaryIO) -> None:
-    """Append `size` bytes of one file to another, within the system where it can; both have nothing buffered."""
-    try:
-        while size > 0:
+    """Append `size` bytes of one file to another; both have nothing buffered.
+
+    Raises `OSError` where the source ends before that.
+    """
+    while size > 0 and hasattr(os, "sendfile"):
+        try:
             sent = os.sendfile(target.fileno(), source.fileno(), start, size)
-            start, size = start + sent, size - sent
-    except (AttributeError, OSError):
-        # not Linux, or a file system that cannot
-        source.seek(start)
-        target.write(source.read(size))
-        target.flush()
+        except OSError:  # a file system that cannot, or one that is full: writing will tell
+            break
+        if sent == 0:
+            break
+        start, size = start + sent, size - sent
+    source.seek(start)
+    rest = source.read(size)
+    if len(rest) < size:
+        raise OSError("a temporary file of the index raster is too short")
+    target.write(rest)
+    target.flush()
 
 
 def _geo_tags(crs_wkt: str | None, transform: Affine6 | None) -> list[tuple[Any, ...]]:

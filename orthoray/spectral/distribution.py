@@ -77,7 +77,7 @@ class Scale:
         if float(values.min()) < self.low or float(values.max()) > self.high:
             values = values[self.holds(values)]
         scratch = own_scratch()
-        if not _LEAST_SPAN < self.high - self.low < _GREATEST_SPAN:
+        if not self._suits_float32:
             bins = self.bins(values)
             counts += np.bincount(bins, minlength=FINE_BINS)
             scratch.give(bins)
@@ -94,6 +94,13 @@ class Scale:
         counts += found.reshape(-1).astype(np.int64)
         scratch.give(places)
         scratch.give(numbers)
+
+    @property
+    def _suits_float32(self) -> bool:
+        """Whether float32 tells the bins apart, and neither their span nor its inverse overflows."""
+        if not _LEAST_SPAN < self.high - self.low < _GREATEST_SPAN:
+            return False
+        return self.width > float(np.spacing(np.float32(max(abs(self.low), abs(self.high))))) / _SLACK
 
     @property
     def _bins_per_unit(self) -> float:

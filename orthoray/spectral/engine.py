@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from orthoray.errors import Impossible
+from orthoray.errors import Impossible, TooLarge
 from orthoray.spectral.bands import BandMap, require
 from orthoray.spectral.blocks import grid_for
 from orthoray.spectral.calibration import Calibration, calibrate
@@ -26,6 +26,7 @@ from orthoray.spectral.reader import open_bands
 from orthoray.spectral.sources import BandSource, MapSource
 from orthoray.spectral.stack import Stack, inspect_stack
 from orthoray.spectral.survey import Cuts, IndexResult, Progress, survey
+from orthoray.spectral.tiles import read_layout
 
 ENGINE = "orthoray.spectral/2"
 
@@ -33,6 +34,10 @@ ENGINE = "orthoray.spectral/2"
 _TALLEST_BLOCK = 1024
 # Below this, decoding again is cheaper than a copy.
 _SMALL_PIXELS = 1_000_000
+# Rows of strips that are read at once, of the bands in use, have at most so many bytes.
+_MOST_READ = 64 * 1024 * 1024
+# A copy larger than this would fill the disks of small machines.
+_MOST_COPIED = 64 * 1024 * 1024 * 1024
 
 
 def analyse_bands(
@@ -60,8 +65,12 @@ def analyse_bands(
     wanted.require_computable()
     given = source if isinstance(source, Stack) else inspect_stack([source])
     used = calibration or calibrate(given.info)
-    require(band_map, (*wanted.bands, *(background.index.bands if background else ())))
-    with _readable(given) as stack, _bands(stack, wanted, band_map, used, background) as bands:
+    names = _names(wanted, background)
+    require(band_map, names)
+    with (
+        _readable(given, names, band_map) as stack,
+        _bands(stack, wanted, band_map, used, background) as bands,
+    ):
         return survey(
             bands,
             grid_for(
@@ -96,8 +105,8 @@ def analyse_array(
 ) -> IndexResult:
     """The same for a ready index map, float (height, width), with NaN or infinity where it is invalid.
 
-    `nodata_mask` is bool of that shape, True where there is no data, and so is `background_mask` for data that a
-    soil mask takes out. `like` is the raster that the map was
+    `nodata_mask` is bool of that shape, True where there is no data; so is `background_mask` for data that a soil
+    mask takes out. `like` is the raster that the map was
     computed from and gives the georeference; a map of another shape (a photo turned upright) is accepted
     only where `like` is not georeferenced. Raises `Impossible` where the shapes do not fit.
     """
@@ -123,7 +132,10 @@ def background_mask(
     index = background.index
     require(band_map, index.bands)
     gone: Mask = np.ones((source.info.height, source.info.width), dtype=np.bool_)
-    with _readable(source) as stack, _bands(stack, index, band_map, calibration, None) as bands:
+    with (
+        _readable(source, index.bands, band_map) as stack,
+        _bands(stack, index, band_map, calibration, None) as bands,
+    ):
         for top in range(0, gone.shape[0], PIECE_SIDE):
             height = min(PIECE_SIDE, gone.shape[0] - top)
             rows = bands.rows(Window(0, top, gone.shape[1], height))
@@ -151,6 +163,11 @@ def _checked_shape(
     return height, width
 
 
+def _names(index: Index, background: Background | None) -> tuple[str, ...]:
+    """The bands that are read."""
+    return tuple(dict.fromkeys((*index.bands, *(background.index.bands if background else ()))))
+
+
 @contextmanager
 def _bands(
     stack: Stack, index: Index, band_map: BandMap, calibration: Calibration, background: Background | None
@@ -173,14 +190,35 @@ def _bands(
 
 
 @contextmanager
-def _readable(stack: Stack) -> Iterator[Stack]:
-    """The stack itself, or copies of those of its files that cannot be read in any order of windows."""
+def _readable(stack: Stack, names: Collection[str], band_map: BandMap) -> Iterator[Stack]:
+    """The stack itself, or copies of the named bands of those files that cannot be read in any order of windows.
+
+    Raises `TooLarge` where the copy would be.
+    """
+    wanted = [band_map.numbers[name] for name in names]
+    if band_map.alpha is not None:
+        wanted.append(band_map.alpha)
     with ExitStack() as temporary:
         files = list(stack.files)
         for place, (path, info) in enumerate(zip(stack.files, stack.infos, strict=True)):
-            is_random = info.driver == "GTiff" and info.block_height <= _TALLEST_BLOCK
-            if not is_random and info.width * info.height > _SMALL_PIXELS:
-                folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-unpacked-"))
-                files[place] = Path(folder) / "unpacked.tif"
-                upright_copy(path, UPRIGHT, files[place])
+            numbers = [number for file, number in map(stack.locate, wanted) if file == place]
+            if not numbers or _is_random(path, info, len(numbers)):
+                continue
+            size = info.width * info.height * np.dtype(info.dtype).itemsize * len(numbers)
+            if size > _MOST_COPIED:
+                raise TooLarge("The image is stored so that it has to be unpacked: save it as a tiled TIFF.")
+            folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-unpacked-"))
+            files[place] = Path(folder) / "unpacked.tif"
+            upright_copy(path, UPRIGHT, files[place], numbers=numbers)
         yield stack if files == list(stack.files) else inspect_stack(files, stack.filenames)
+
+
+def _is_random(path: Path, info: RasterInfo, bands: int) -> bool:
+    """Whether windows of a file can be read in any order without decoding its blocks again and again."""
+    if info.width * info.height <= _SMALL_PIXELS:
+        return True
+    row = info.width * np.dtype(info.dtype).itemsize * bands
+    if not info.tiled and row * PIECE_SIDE > _MOST_READ:
+        return False
+    is_low = info.driver == "GTiff" and info.block_height <= _TALLEST_BLOCK
+    return is_low or read_layout(path, info) is not None

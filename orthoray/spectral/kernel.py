@@ -140,8 +140,9 @@ def _take_out(
 ) -> int:
     """Make NaN of the pixels that are background, and tell how many; those without data are none."""
     result = compute_in(scratch, background.index.expression.term, values)
-    # a value that is not finite is above nothing
-    gone = ~(result > result.dtype.type(background.above)) | np.isinf(result)
+    # in float32, as class cuts are compared; a value that is not finite is above nothing
+    values32 = result.astype(np.float32, copy=False)
+    gone = ~(values32 > np.float32(background.above)) | np.isinf(values32)
     scratch.give(result)
     if masked is not None:
         gone &= ~masked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from orthoray.spectral.raster import PathLike, RasterInfo, inspect, open_raster,
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 UPRIGHT = 1
+_BLOCK = 512
 # EXIF 2.32, tag 0x0112: first the stored rows or columns are reversed, then rows and columns change places.
 _REVERSED_ROWS = frozenset({3, 4, 6, 7})
 _REVERSED_COLUMNS = frozenset({2, 3, 7, 8})
@@ -50,17 +52,20 @@ def turned(array: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
     return array.swapaxes(0, 1) if orientation in _TRANSPOSED else array
 
 
-def upright_copy(source: PathLike, orientation: int, target: PathLike) -> None:
+def upright_copy(
+    source: PathLike, orientation: int, target: PathLike, *, numbers: Sequence[int] | None = None
+) -> None:
     """Write the raster at `source`, turned upright, as a plain TIFF without EXIF to `target`.
 
     The bands keep values, dtype, description, scale, offset, nodata value (NaN needs none) and colour
     interpretation, so names resolved for `source` hold; a colour key becomes a mask, and a colour table the
-    bands that `inspect` describes. Goes window by window, so memory does not grow with the raster. Raises what
+    bands that `inspect` describes. Of bands other than 1-based `numbers`, where these are given, the pixels are
+    left out, and nobody must read them. Goes window by window, so memory does not grow with the raster. Raises what
     `inspect` and `read_window` raise.
     """
     info = inspect(source)
     width, height = upright_size(info.width, info.height, orientation)
-    numbers = range(1, info.count + 1)
+    numbers = range(1, info.count + 1) if numbers is None else sorted(set(numbers))
     profile = {
         "driver": "GTiff",
         "width": width,
@@ -69,6 +74,9 @@ def upright_copy(source: PathLike, orientation: int, target: PathLike) -> None:
         "dtype": info.dtype,
         "interleave": "band",
         "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "sparse_ok": len(numbers) < info.count,
         "photometric": "RGB" if info.colours[:3] == ("red", "green", "blue") else "MINISBLACK",
         "bigtiff": "if_safer",
     }

@@ -51,11 +51,12 @@ class Scratch:
         return whole[:count].reshape(shape)
 
     def give(self, array: Array) -> None:
-        """Take back an array from `take`, which must not be used any more."""
+        """Take back an array from `take`, which must not be used any more; larger ones are let go."""
         whole = array
         while isinstance(whole.base, np.ndarray):
             whole = whole.base
-        self._free[array.dtype].append(whole)
+        if whole.size <= self._size:
+            self._free[array.dtype].append(whole)
 
 
 _LOCAL = threading.local()

@@ -176,14 +176,13 @@ class Tally:
         flat = values.reshape(-1)
         for start in range(0, flat.size, _PIECE):
             self._add_piece(flat[start : start + _PIECE])
-        if self.scale is None or self.fine is None:
-            return
-        self.scale.count(flat, self.fine)
-        if not self.scale.low <= least <= greatest <= self.scale.high:
+        if self.scale is not None and not self.scale.low <= least <= greatest <= self.scale.high:
             beyond = counts_beyond(flat, self.scale)
             self.outside = beyond if self.outside is None else self.outside + beyond
 
     def _add_piece(self, values: Values) -> None:
+        if self.scale is not None and self.fine is not None:
+            self.scale.count(values, self.fine)
         scratch = own_scratch()
         wide = scratch.take(values.shape, np.float64)
         np.copyto(wide, values)

@@ -1,14 +1,15 @@
 """A survey of a raster: block by block on all processors, to statistics, a picture and an index raster.
 
-Blocks are taken in their order, so the same raster gives the same numbers, and memory does not grow with the raster.
+Blocks are taken in their order, so the same raster gives the same numbers. Of a raster only the picture stays in
+memory, and of one up to 25 megapixels the values.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from orthoray.spectral.blocks import LEVELS, Block, Grid, Source, Task, compute_block, halved, means
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Source, Task, compute_block
 from orthoray.spectral.cog import stage
 from orthoray.spectral.distribution import FINE_BINS, Counts, Distribution, Edges, Scale, clipped
 from orthoray.spectral.encoding import Encoding
@@ -79,8 +80,8 @@ def survey(
     tally = Tally(() if callable(cuts) else tuple(cuts), value_range, scale)
     with ExitStack() as staged:
         writer = staged.enter_context(stage(index_path, grid, encoding)) if index_path is not None else None
-        task = Task(tally.fresh(), encoding if writer else None, min(level, LEVELS + 1))
-        columns, rows = grid.size(task.picture_level or 0)
+        task = Task(tally.fresh(), encoding if writer else None, min(grid.levels, LEVELS), level)
+        columns, rows = grid.size(level)
         picture = np.empty((rows, columns), np.float32)
         done = 0
 
@@ -92,12 +93,12 @@ def survey(
             writer.add(block)
             return replace(block, tiles=())
 
-        for block in _in_order(compute, grid.blocks()):
-            tally.merge(block.tally)
-            if block.picture is not None:
-                _place(picture, block, task.picture_level or 0)
-            done += block.window.width * block.window.height
-            report(0.9 * done / pixels)
+        with closing(_in_order(compute, grid.blocks())) as blocks:
+            for block in blocks:
+                tally.merge(block.tally)
+                _place(picture, block, level)
+                done += block.window.width * block.window.height
+                report(0.9 * done / pixels)
         found = _finished(tally, picture if level == 0 else None, cuts, canvas.pixel_area_m2)
         if writer:
             writer.publish(
@@ -108,7 +109,7 @@ def survey(
                 transform=canvas.transform,
             )
     report(1.0)
-    return IndexResult(found, _reduced(picture, level - (task.picture_level or 0)), tally.odd)
+    return IndexResult(found, picture, tally.odd)
 
 
 def picture_level(width: int, height: int) -> int:
@@ -120,7 +121,7 @@ def picture_level(width: int, height: int) -> int:
     return level
 
 
-def _in_order(compute: Callable[[Window], Block], windows: Iterable[Window]) -> Iterator[Block]:
+def _in_order(compute: Callable[[Window], Block], windows: Iterable[Window]) -> Generator[Block, None, None]:
     """The blocks in their order, computed on all processors, with no more at once than these need."""
     workers = worker_count()
     if workers == 1:
@@ -140,18 +141,9 @@ def _in_order(compute: Callable[[Window], Block], windows: Iterable[Window]) -> 
 
 
 def _place(picture: Values, block: Block, level: int) -> None:
-    assert block.picture is not None
     rows, columns = block.picture.shape
     top, left = block.window.row_off >> level, block.window.col_off >> level
     picture[top : top + rows, left : left + columns] = block.picture
-
-
-def _reduced(picture: Values, halvings: int) -> Values:
-    """The picture by averages of valid pixels."""
-    for _ in range(halvings):
-        valid = ~np.isnan(picture)
-        picture = means(*halved(np.where(valid, picture, np.float32(0)), valid.astype(np.uint8)))
-    return picture
 
 
 def _sampled_range(source: Source, grid: Grid) -> tuple[float, float]:
@@ -170,7 +162,8 @@ def _sampled_range(source: Source, grid: Grid) -> tuple[float, float]:
     low, high = np.percentile(values.astype(np.float64), [_SAMPLE_TAIL, 100 - _SAMPLE_TAIL]).tolist()
     margin = (high - low) / 2 or max(1.0, abs(low))
     # in float32, as values are counted
-    return float(np.float32(low - margin)), float(np.float32(high + margin))
+    greatest = float(np.finfo(np.float32).max)
+    return float(np.float32(max(low - margin, -greatest))), float(np.float32(min(high + margin, greatest)))
 
 
 def _finished(tally: Tally, values: Values | None, cuts: Cuts, pixel_area_m2: float | None) -> Statistics:

@@ -15,7 +15,7 @@ from pyproj import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from orthoray.spectral import cog
-from orthoray.spectral.blocks import Block, Grid, Task, compute_block, grid_for
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Task, compute_block, grid_for
 from orthoray.spectral.cog import overview_array, stage
 from orthoray.spectral.encoding import FLOAT32, Encoding
 from orthoray.spectral.georeference import Affine6
@@ -47,7 +47,7 @@ def values(shape: tuple[int, int]) -> Array:
 
 
 def blocks_of(index: Array, grid: Grid, encoding: Encoding = FLOAT32) -> list[Block]:
-    task = Task(Tally(()), encoding, None)
+    task = Task(Tally(()), encoding, min(LEVELS, grid.levels), 1)
     return [compute_block(MapSource(index, None), window, grid, task) for window in grid.blocks()]
 
 
@@ -167,7 +167,7 @@ def test_every_overview_is_the_mean_of_valid_pixels(
     path = tmp_path / "index.tif"
     index = values(shape)
     index[: shape[0] // 2, : shape[1] // 2] = np.nan
-    grid = Grid(shape[1], shape[0], 16, 64 * across)
+    grid = Grid(shape[1], shape[0], 16, 16, 64 * across)
     publish(path, index, grid=grid)
     np.testing.assert_array_equal(read(path), index)
     with open_quietly(path) as dataset:
@@ -194,7 +194,7 @@ def tiles_of(path: Path) -> list[list[bytes]]:
 def test_the_order_of_blocks_does_not_matter(tmp_path: Path, encoding: Encoding) -> None:
     index = values((299, 333))
     index[64:128, 64:192] = np.nan
-    grid = Grid(333, 299, 16, 64)
+    grid = Grid(333, 299, 16, 16, 64)
     publish(tmp_path / "first.tif", index, grid=grid, encoding=encoding)
     expected = tiles_of(tmp_path / "first.tif")
     assert any(b"" in level for level in expected), "a tile without values takes no room"
@@ -209,7 +209,7 @@ def test_the_order_of_blocks_does_not_matter(tmp_path: Path, encoding: Encoding)
 def test_blocks_as_wide_as_the_raster_give_the_same(tmp_path: Path) -> None:
     index = values((150, 201))
     for name, across in (("narrow", 1), ("wide", 9)):
-        publish(tmp_path / f"{name}.tif", index, grid=Grid(201, 150, 16, 64 * across))
+        publish(tmp_path / f"{name}.tif", index, grid=Grid(201, 150, 16, 16, 64 * across))
     assert tiles_of(tmp_path / "narrow.tif")[:2] == tiles_of(tmp_path / "wide.tif")[:2]
     for level in range(4):
         narrow, wide = (read(tmp_path / f"{name}.tif", overview_level=level) for name in ("narrow", "wide"))
@@ -219,7 +219,7 @@ def test_blocks_as_wide_as_the_raster_give_the_same(tmp_path: Path) -> None:
 def test_a_block_that_comes_again(tmp_path: Path) -> None:
     path = tmp_path / "index.tif"
     index = values((100, 90))
-    grid = Grid(90, 100, 16, 64)
+    grid = Grid(90, 100, 16, 16, 64)
     blocks = blocks_of(index, grid)
     with stage(path, grid, FLOAT32) as writer:
         for block in (*blocks, blocks[0], blocks[-1]):
@@ -242,7 +242,7 @@ def test_bigtiff_where_offsets_of_32_bits_do_not_suffice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = values((300, 200))
-    grid = Grid(200, 300, 16, 64)
+    grid = Grid(200, 300, 16, 16, 64)
     publish(tmp_path / "classic.tif", index, UTM, CORNER, grid=grid)
     monkeypatch.setattr(cog, "_MOST_OF_CLASSIC", 1000)
     path = tmp_path / "index.tif"
@@ -261,7 +261,7 @@ def test_bigtiff_where_offsets_of_32_bits_do_not_suffice(
 def test_int16_in_steps_that_gdal_knows(tmp_path: Path, step: float) -> None:
     path = tmp_path / "index.tif"
     index = values((200, 150))
-    publish(path, index, UTM, CORNER, grid=Grid(150, 200, 16, 64), encoding=Encoding(step))
+    publish(path, index, UTM, CORNER, grid=Grid(150, 200, 16, 16, 64), encoding=Encoding(step))
     assert is_valid_cog(path)
     with open_quietly(path) as dataset:
         assert (dataset.dtypes, dataset.nodata) == (("int16",), -32768)
@@ -284,7 +284,7 @@ def test_reading_int16_gives_index_units(tmp_path: Path) -> None:
     index = np.full((64, 64), 0.25, np.float32)
     index[:, 32:] = -0.5
     index[:32, :32] = np.nan
-    publish(path, index, grid=Grid(64, 64, 16, 64), encoding=STEP)
+    publish(path, index, grid=Grid(64, 64, 16, 16, 64), encoding=STEP)
     for side in (64, 16, 2):
         reduced = overview_array(path, side)
         assert reduced.dtype == np.float32
@@ -301,7 +301,7 @@ def test_without_valid_pixels_there_are_no_statistics_tags(tmp_path: Path) -> No
     publish(
         path,
         np.full((40, 30), np.nan, np.float32),
-        grid=Grid(30, 40, 16, 64),
+        grid=Grid(30, 40, 16, 16, 64),
         statistics=statistics(valid_pixels=0, nodata_pixels=4, **nothing),
     )
     with open_quietly(path) as dataset:
@@ -329,7 +329,7 @@ def test_an_error_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError("disk full")
 
     def run() -> None:
-        grid = Grid(4, 4, 16, 64)
+        grid = Grid(4, 4, 16, 16, 64)
         (block,) = blocks_of(values((4, 4)), grid)
         with stage(path, grid, FLOAT32) as writer:
             writer.add(block)

@@ -626,7 +626,7 @@ def test_memory_does_not_grow_with_the_raster(
 ) -> None:
     monkeypatch.setattr(survey, "FULL_PIXELS", 10_000)
     monkeypatch.setattr(survey, "PICTURE_PIXELS", 1000)
-    monkeypatch.setattr(engine, "grid_for", lambda width, height, **_: Grid(width, height, 32, 128))
+    monkeypatch.setattr(engine, "grid_for", lambda width, height, **_: Grid(width, height, 32, 32, 128))
     tile = np.random.default_rng(16).integers(0, 250, (4, 256, 256), dtype=np.uint8)
     paths = [
         write_tiff(np.tile(tile, (1, times, times)), f"{times}.tif", tiled=True, blockxsize=32, blockysize=32)

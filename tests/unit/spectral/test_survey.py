@@ -65,7 +65,7 @@ def run(
 ) -> IndexResult:
     return survey(
         source or MapSource(values, None),
-        Grid(values.shape[1], values.shape[0], 16, 64),
+        Grid(values.shape[1], values.shape[0], 16, 16, 64),
         canvas=canvas,
         name="NDVI",
         value_range=value_range,
@@ -145,9 +145,7 @@ def test_pictures_smaller_than_a_blocks(
     values = index_map()
     result = run(values, canvas, index_path=tmp_path / "index.tif" if with_raster else None)
     assert picture_level(WIDTH, HEIGHT) == 5
-    # what a block gives is halved further, every square with the same weight where it has a value
-    expected = nanmeans(nanmeans(nanmeans(values, 8), 2), 2)
-    np.testing.assert_allclose(result.picture, expected, rtol=1e-5)
+    np.testing.assert_allclose(result.picture, nanmeans(values, 32), rtol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -296,7 +294,7 @@ def test_a_source_that_fails_ends_everything(
         run(values, canvas, source=Damaged(), index_path=tmp_path / "index.tif")
     assert {path.name for path in tmp_path.iterdir()} == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("blocks")]
-    assert len(calls) < len(list(Grid(WIDTH, HEIGHT, 16, 64).blocks())) * 4
+    assert len(calls) < len(list(Grid(WIDTH, HEIGHT, 16, 16, 64).blocks())) * 4
 
 
 def test_progress_is_told_by_the_calling_thread(canvas: RasterInfo) -> None:
@@ -327,7 +325,7 @@ def test_memory_does_not_grow_with_the_raster(monkeypatch: pytest.MonkeyPatch, c
     def peak(side: int, path: Path) -> int:
         survey(
             Endless(),
-            Grid(side, side, 32, 128),
+            Grid(side, side, 32, 32, 128),
             canvas=canvas,
             name="NDVI",
             value_range=(-1.0, 1.0),
@@ -350,3 +348,13 @@ def test_memory_does_not_grow_with_the_raster(monkeypatch: pytest.MonkeyPatch, c
                 tracemalloc.stop()
     # a few bytes for each 8 x 8 pixels and each tile may come; all blocks at once would be four a pixel
     assert peaks[1] - peaks[0] < 1024**2 - 512**2, peaks
+
+
+@pytest.mark.usefixtures("_as_if_large")
+@pytest.mark.parametrize("cuts", [(0.5, 0.3, 0.1), quantile_cuts])
+def test_values_of_the_whole_range_of_float32(canvas: RasterInfo, cuts: Any) -> None:
+    values = index_map()
+    values[: HEIGHT // 2] = -np.finfo(np.float32).max
+    found = run(values, canvas, cuts=cuts, value_range=None).statistics
+    assert found.valid_pixels == np.count_nonzero(~np.isnan(values))
+    assert found.minimum == -np.finfo(np.float32).max
