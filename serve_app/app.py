@@ -72,7 +72,7 @@ def _service(
 def build(arguments: Mapping[str, str]) -> Application:
     """For `serve deploy` and `serve run serve_app.app:build`: settings come from the environment and `.env`.
 
-    The databases have to be migrated and a key made before, which `orthoray up` does.
+    The databases have to be migrated and a key made before, which `orthoray up` and `orthoray migrate --first-key` do.
 
     Raises:
         ConfigurationError: no databases are named, or AUTH_MODE=none, since it is Serve that binds the port here.

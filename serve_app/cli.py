@@ -1,4 +1,4 @@
-"""The command line: `orthoray up | down | status | import | analyze`."""
+"""The command line: `orthoray up | down | status | migrate | import | analyze`."""
 
 from __future__ import annotations
 
@@ -100,6 +100,36 @@ def status() -> None:
     from serve_app.local import foreground
 
     sys.exit(0 if foreground.show_status(load_settings(), notes=notes) else 1)
+
+
+@app.command()
+def migrate(
+    wait: Annotated[float, typer.Option(min=0, help="seconds to wait for databases that do not answer")] = 0,
+    first_key: Annotated[
+        bool,
+        typer.Option(
+            "--first-key", help="let the key in ORTHORAY_HOME/api-key in; make one if there is none"
+        ),
+    ] = False,
+) -> None:
+    """Bring the databases of a cluster up to date, before `serve deploy`; may be repeated."""
+    from serve_app import migration
+
+    settings = load_settings()
+    dsns = migration.external_dsns(settings)
+
+    def step(line: str) -> None:
+        notes.print(escape(line), soft_wrap=True)
+
+    migration.wait_for_databases(dsns, wait, step)
+    migration.migrate_databases(dsns, step)
+    if first_key:
+        from serve_app.local.credentials import first_api_key
+        from serve_app.local.state import home_errors
+
+        with home_errors():
+            settings.orthoray_home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            step(f"API key: {first_api_key(settings.orthoray_home, dsns['imagery'])}")
 
 
 @app.command("import")

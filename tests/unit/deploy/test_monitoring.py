@@ -1,0 +1,81 @@
+"""Prometheus and Grafana look where compose puts things."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+GRAFANA = ROOT / "deploy" / "grafana"
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
+    "services"
+]
+PROMETHEUS: dict[str, Any] = yaml.safe_load(
+    (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
+)
+SOURCES: list[dict[str, Any]] = yaml.safe_load(
+    (GRAFANA / "provisioning/datasources/orthoray.yaml").read_text(encoding="utf-8")
+)["datasources"]
+
+
+def test_prometheus_asks_every_ray_node_at_its_port() -> None:
+    nodes = {name for name, service in SERVICES.items() if "ray start" in str(service.get("command"))}
+    (discovery,) = next(job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "ray")[
+        "dns_sd_configs"
+    ]
+    assert set(discovery["names"]) == nodes
+    for name in nodes:
+        assert f"--metrics-export-port={discovery['port']}" in SERVICES[name]["command"][-1]
+
+
+def test_everything_that_is_asked_is_a_service() -> None:
+    targets = [
+        target.split(":")[0]
+        for job in PROMETHEUS["scrape_configs"]
+        for static in job.get("static_configs", [])
+        for target in static["targets"]
+    ]
+    targets += [re.sub(r"^\w+://", "", source["url"]).split(":")[0] for source in SOURCES]
+    assert targets
+    assert [target for target in targets if target not in SERVICES] == []
+
+
+def test_grafana_shows_ours_and_the_dashboards_that_ray_writes() -> None:
+    providers = yaml.safe_load(
+        (GRAFANA / "provisioning/dashboards/orthoray.yaml").read_text(encoding="utf-8")
+    )["providers"]
+    paths = {provider["options"]["path"] for provider in providers}
+    mounted = {mount.split(":")[1] for mount in SERVICES["grafana"]["volumes"]}
+    assert paths <= mounted
+    assert SERVICES["ray-head"]["environment"]["RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR"] in paths
+    names = {source["name"] for source in SOURCES}
+    assert SERVICES["ray-head"]["environment"].get("RAY_PROMETHEUS_NAME", "Prometheus") in names
+
+
+def test_panels_ask_sources_that_there_are_and_do_not_overlap() -> None:
+    dashboard = json.loads((GRAFANA / "dashboards/orthoray.json").read_text(encoding="utf-8"))
+    known = {source["uid"] for source in SOURCES}
+    cells: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        assert {target["datasource"]["uid"] for target in panel["targets"]} <= known
+        place = panel["gridPos"]
+        own = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not own & cells
+        assert max(x for x, _ in own) < 24
+        cells |= own
+
+
+def test_grafana_reads_the_databases_as_a_role_that_only_reads() -> None:
+    databases = [source for source in SOURCES if source["type"] == "postgres"]
+    assert {source["user"] for source in databases} == {"watcher"}
+    assert {source["secureJsonData"]["password"] for source in databases} == {"$WATCHER_PASSWORD"}
+    for source in databases:
+        assert "WATCHER_PASSWORD" in SERVICES[source["url"].split(":")[0]]["environment"]

@@ -1,0 +1,45 @@
+"""deploy/serve.yaml: what Ray Serve accepts, for the application as the code builds it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from orthoray.remote import APPLICATION
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "deploy" / "serve.yaml").read_text(encoding="utf-8")
+CONFIG: dict[str, Any] = yaml.safe_load(TEXT)
+
+
+def test_serve_accepts_it() -> None:
+    config = ServeDeploySchema.model_validate(CONFIG)
+    assert [application.name for application in config.applications] == [APPLICATION]
+    assert config.applications[0].import_path == "serve_app.app:build"
+    assert config.http_options.port == 8080
+
+
+def test_its_deployments_are_those_of_the_code() -> None:
+    code = (ROOT / "serve_app" / "app.py").read_text(encoding="utf-8")
+    services = {f"{name}-service" for name in re.findall(r'_service\(\s*"(\w+)"', code)}
+    named = {deployment["name"] for deployment in CONFIG["applications"][0]["deployments"]}
+    assert services
+    assert named == services | {"api-gateway"}
+
+
+@pytest.mark.parametrize(
+    "deployment", CONFIG["applications"][0]["deployments"], ids=lambda entry: entry["name"]
+)
+def test_all_run_where_the_settings_are(deployment: dict[str, Any]) -> None:
+    """Serve builds the application on the nodes of the label that all deployments share, and anywhere if they differ."""
+    assert deployment["ray_actor_options"] == {"num_cpus": 0.1, "label_selector": {"role": "services"}}
+
+
+def test_no_setting_travels_in_it() -> None:
+    assert CONFIG["applications"][0]["args"] == {}
+    assert "runtime_env" not in CONFIG["applications"][0]
