@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from orthoray.spectral.scales import FINE_BINS, Bins, Scale, keys_of, value_of
 from orthoray.spectral.scratch import own_scratch
 
 Values = npt.NDArray[np.float32]
@@ -18,106 +17,23 @@ Counts = npt.NDArray[np.int64]
 Edges = npt.NDArray[np.float64]
 Range = tuple[float, float]
 
-FINE_BINS = 1 << 13
 SHOWN_BINS = 64
+# of values without a range the shown histogram leaves out these ends, in percent
+_SHOWN_TAIL = 0.1
 _HALF = 1 << 16
 _PIECE = 1 << 16  # scratch of this many values stays in the processor's cache
-# float32 has room for a difference of values and for bins per unit
-_LEAST_SPAN, _GREATEST_SPAN = 1e-30, 1e30
-# What float32 may be off by in a place on the scale, in bins: five roundings of 2**-24 in 2**14 bins.
-_SLACK = 2.0**-7
-
-
-@dataclass(frozen=True)
-class Scale:
-    """8,192 bins of equal width over [low, high]; the last holds `high` too."""
-
-    low: float
-    high: float
-
-    @property
-    def width(self) -> float:
-        return (self.high - self.low) / FINE_BINS
-
-    def edge(self, number: int) -> float:
-        """The lower edge of a bin; of 8,192, `high`."""
-        return self.high if number == FINE_BINS else self.low + (self.high - self.low) * (number / FINE_BINS)
-
-    def bin_of(self, value: float) -> int:
-        """The bin of a value; of one beyond the scale the nearest."""
-        on_scale = min(max(value, self.low), self.high)
-        return min(int((on_scale - self.low) * self._bins_per_unit), FINE_BINS - 1)
-
-    def holds(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
-        """Which values lie on the scale."""
-        # in float64: NumPy would round a plain float to the float32 of the values
-        return (values >= np.float64(self.low)) & (values <= np.float64(self.high))
-
-    def bins(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.intp]:
-        """The bins of values, which all lie on the scale, in memory to be given back to `own_scratch()`."""
-        scratch = own_scratch()
-        # float64: a value exactly on a round edge such as 0 must not be rounded below it
-        places = scratch.take(values.shape, np.float64)
-        np.subtract(values, self.low, out=places, dtype=np.float64)
-        places *= self._bins_per_unit
-        np.clip(places, 0, FINE_BINS - 1, out=places)
-        numbers: npt.NDArray[np.intp] = scratch.take(values.shape, np.intp)
-        np.copyto(numbers, places, casting="unsafe")
-        scratch.give(places)
-        return numbers
-
-    def count(self, values: Values, counts: Counts) -> None:
-        """Add values to `counts`, int64 (8192,); those beyond the scale are left out.
-
-        In float32, so a value within a rounding error of an edge may count on its other side: within `_SLACK`
-        of a bin, where float32 holds `low` exactly.
-        """
-        if values.size == 0:
-            return
-        if float(values.min()) < self.low or float(values.max()) > self.high:
-            values = values[self.holds(values)]
-        scratch = own_scratch()
-        if not self._suits_float32:
-            bins = self.bins(values)
-            counts += np.bincount(bins, minlength=FINE_BINS)
-            scratch.give(bins)
-            return
-        places = scratch.take(values.shape, np.float32)
-        np.subtract(values, np.float32(self.low), out=places)
-        factor = np.nextafter(np.float32(self._bins_per_unit), np.float32(np.inf))
-        np.multiply(places, factor, out=places)
-        np.clip(places, 0, FINE_BINS - 1, out=places)
-        numbers = scratch.take(values.shape, np.uint16)
-        np.copyto(numbers, places, casting="unsafe")
-        # two thirds of the time of NumPy's, which would make 64-bit integers of them first; but only by long rows
-        found = cv2.calcHist([numbers.reshape(1, -1)], [0], None, [FINE_BINS], [0, FINE_BINS])
-        counts += found.reshape(-1).astype(np.int64)
-        scratch.give(places)
-        scratch.give(numbers)
-
-    @property
-    def _suits_float32(self) -> bool:
-        """Whether float32 tells the bins apart, and neither their span nor its inverse overflows."""
-        if not _LEAST_SPAN < self.high - self.low < _GREATEST_SPAN:
-            return False
-        return self.width > float(np.spacing(np.float32(max(abs(self.low), abs(self.high))))) / _SLACK
-
-    @property
-    def _bins_per_unit(self) -> float:
-        # rounded up: a value exactly on an edge must not come out just below it
-        return math.nextafter(FINE_BINS / (self.high - self.low), math.inf) if self.high > self.low else 0.0
 
 
 @dataclass(frozen=True)
 class Distribution:
     """Valid values by bins of `scale`, those beyond it by the upper half of their float32 patterns.
 
-    `fine` is int64 (8192,), `outside` int64 (2, 65536), those below the scale and those above it, or None where
+    `fine` is int64 (scale.size,), `outside` int64 (2, 65536), those below the scale and those above it, or None where
     nothing lies beyond. `values`, float32 with NaN where invalid, are all of them where they are at hand: then
     order statistics are exact.
     """
 
-    scale: Scale
+    scale: Bins
     fine: Counts
     outside: Counts | None = None
     values: Values | None = None
@@ -156,28 +72,49 @@ class Distribution:
         return tuple(results), max(error for _, error in found.values())
 
     def breaks(self, least: float, greatest: float) -> tuple[Edges, Counts]:
-        """The fine histogram from the bin of `least` to that of `greatest`; what lies beyond is in the end bins."""
-        return self._regrouped(least, greatest, FINE_BINS)
+        """The fine histogram from the bin of `least` to that of `greatest`; what lies beyond is in the end bins.
+
+        Each edge but the last is the least value of the bin above it, so that counts are exact.
+        """
+        first, last = self.scale.bin_of(least), self.scale.bin_of(greatest)
+        counts = self.fine[first : last + 1].copy()
+        counts[0] += self.fine[:first].sum()
+        counts[-1] += self.fine[last + 1 :].sum()
+        if self.outside is not None:
+            counts[0] += self.outside[0].sum()
+            counts[-1] += self.outside[1].sum()
+        # bins narrower than the step of float32 begin with the same value, and so are one
+        edges, places = np.unique(self.scale.firsts(first, last + 1), return_index=True)
+        end = max(self.scale.edge(last + 1), float(np.nextafter(np.float32(edges[-1]), np.float32(np.inf))))
+        return np.append(edges, end), np.add.reduceat(counts, places)
 
     def count_above(self, cut: float) -> int:
-        """How many values are above `cut`; without the values, of a cut on an edge (or just below it)."""
+        """How many values are above `cut`; without the values, of a cut just below an edge of `breaks`."""
         if self.values is not None:
             return sum(int(np.count_nonzero(piece > np.float32(cut))) for piece in _pieces(self.values))
         least = float(np.nextafter(np.float32(cut), np.float32(np.inf)))
-        found = int(self.fine[self.scale.bin_of(least) :].sum()) if least <= self.scale.high else 0
+        found = 0
+        if least <= self.scale.high:
+            number = self.scale.bin_of(least)
+            # the rounding of counting may have put the edge into either of two bins
+            number += int(np.searchsorted(self.scale.firsts(number, number + 2), least, side="left"))
+            found = int(self.fine[number:].sum())
         if self.outside is not None:
             below, above = self.outside
             found += int(above[_key(cut) :].sum())
             found += int(below[_key(cut) :].sum()) if cut < self.scale.low else 0
         return found
 
-    def _regrouped(self, least: float, greatest: float, bins: int) -> tuple[Edges, Counts]:
+    def shown(self, least: float, greatest: float) -> tuple[Edges, Counts]:
+        """At most 64 bins of equal width from `least` to `greatest`; end bins take what lies outside."""
+        if not isinstance(self.scale, Scale):
+            return self._shown_by_patterns(least, greatest)
         if not self.scale.width:
             half = max(0.5, abs(least) * 1e-6)
             beyond = 0 if self.outside is None else int(self.outside.sum())
             return np.array([least - half, least + half]), np.array([self.fine.sum() + beyond])
         first, last = self.scale.bin_of(least), self.scale.bin_of(greatest)
-        step = -(-(last + 1 - first) // bins)
+        step = -(-(last + 1 - first) // SHOWN_BINS)
         groups = -(-(last + 1 - first) // step)
         starts = first + step * np.arange(groups)
         counts = np.add.reduceat(self.fine[: last + 1], starts)
@@ -187,6 +124,20 @@ class Distribution:
             counts[0] += self.outside[0].sum()
             counts[-1] += self.outside[1].sum()
         edges = np.array([self.scale.edge(min(first + step * k, FINE_BINS)) for k in range(groups + 1)])
+        return edges, counts
+
+    def _shown_by_patterns(self, least: float, greatest: float) -> tuple[Edges, Counts]:
+        tails = (_SHOWN_TAIL, 100 - _SHOWN_TAIL)
+        (low, high), _ = self.percentiles(tails, int(self.fine.sum()), least, greatest)
+        if not low < high:
+            half = max(0.5, abs(low) * 1e-6)
+            low, high = low - half, low + half
+        edges = np.linspace(low, high, SHOWN_BINS + 1)
+        filled = np.flatnonzero(self.fine)
+        middles = [(self.scale.edge(number) + self.scale.edge(number + 1)) / 2 for number in filled.tolist()]
+        places = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, SHOWN_BINS - 1)
+        counts = np.zeros(SHOWN_BINS, np.int64)
+        np.add.at(counts, places, self.fine[filled])
         return edges, counts
 
     def _order_statistics(
@@ -208,15 +159,15 @@ class Distribution:
                 place = rank - split - (int(upto[number - 1]) if number else 0)
                 found[rank] = (float(np.partition(members[number], place)[place]), 0.0)
             else:
-                middle = self.scale.edge(bins[rank]) + self.scale.width / 2
-                error = self.scale.width * (0.5 + _SLACK)
-                found[rank] = (min(max(middle, least), greatest), error)
+                middle = (self.scale.edge(bins[rank]) + self.scale.edge(bins[rank] + 1)) / 2
+                found[rank] = (min(max(middle, least), greatest), self.scale.error(bins[rank]))
         return found
 
     def _members(self, wanted: set[int]) -> dict[int, Values]:
         """The values in each wanted bin; nothing where the values are not at hand."""
         if self.values is None or not wanted:
             return {}
+        assert isinstance(self.scale, Scale), "values at hand are counted on a scale of their own"
         chosen: dict[int, list[Values]] = {number: [] for number in wanted}
         # by the edges first, and generously: the bins of all values would take ten times as long
         room = np.float32(self.scale.width / 2)
@@ -256,18 +207,10 @@ class Distribution:
         return (lower + upper) / 2, abs(upper - lower) / 2
 
 
-def counts_beyond(values: Values, scale: Scale) -> Counts:
+def counts_beyond(values: Values, scale: Bins) -> Counts:
     """Counts, int64 (2, 65536), of the finite values below and above the scale, by the upper half of their bits."""
     beyond = values[values < np.float64(scale.low)], values[values > np.float64(scale.high)]
-    return np.stack([np.bincount(_keys(side) >> 16, minlength=_HALF) for side in beyond])
-
-
-def shown_histogram(
-    distribution: Distribution, least: float, greatest: float, value_range: Range | None
-) -> tuple[Edges, Counts]:
-    """At most 64 bins of equal width over the data, clipped to `value_range`; end bins take what lies outside."""
-    low, high = clipped(least, greatest, value_range)
-    return distribution._regrouped(low, high, SHOWN_BINS)
+    return np.stack([np.bincount(keys_of(side) >> 16, minlength=_HALF) for side in beyond])
 
 
 def clipped(least: float, greatest: float, value_range: Range | None) -> Range:
@@ -286,20 +229,13 @@ def _pieces(values: Values) -> Iterator[Values]:
         yield piece if valid.all() else piece[valid]
 
 
-def _keys(values: Values) -> npt.NDArray[np.uint32]:
-    """Unsigned integers in the order of the values: negatives inverted, the sign bit of the others set."""
-    bits = np.ascontiguousarray(values).view(np.uint32)
-    return bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
-
-
 def _key(value: float) -> int:
     """The bin of `outside` that a value belongs to."""
-    return int(_keys(np.array([value], dtype=np.float32))[0] >> 16)
+    return int(keys_of(np.array([value], dtype=np.float32))[0] >> 16)
 
 
 def _value(key: int) -> float:
-    bits = key ^ (0x80000000 if key >> 31 else 0xFFFFFFFF)
-    return float(np.array(bits, dtype=np.uint32).view(np.float32))
+    return float(value_of(np.array([key], dtype=np.uint32))[0])
 
 
 def _place(percent: float, count: int) -> tuple[int, int, float]:

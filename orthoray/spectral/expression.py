@@ -208,7 +208,9 @@ class _Reader:
                 return self._signed(node, depth)
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _SYMBOLS:
                 symbol = _SYMBOLS[type(operator)]
-                return self._binary(symbol, self.term(left, depth + 1), self.term(right, depth + 1), node)
+                # a + b + c + ... is a row and not a nest; parentheses are counted by themselves
+                own = depth if isinstance(left, ast.BinOp) else depth + 1
+                return self._binary(symbol, self.term(left, own), self.term(right, depth + 1), node)
             case ast.Call():
                 return self._call(node, depth)
         raise self._refused_node(f"This is not arithmetic. {_WHAT_IS_ALLOWED}.", node)

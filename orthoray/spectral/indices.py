@@ -23,7 +23,6 @@ from orthoray.spectral.expression import Expression, parse
 from orthoray.spectral.labels import LONG_NAMES
 from orthoray.spectral.terms import FUNCTIONS
 
-EPSILON = 1e-6
 USER_NAME = "expr"
 USER_DOMAIN = "user"
 MAX_CONSTANTS = 16
@@ -127,6 +126,10 @@ class Index:
             shared = any(values is array for array in cast.values())
             result = np.array(values, dtype=np.float32, copy=True if shared else None)
         result[~np.isfinite(result)] = np.nan
+        for array in given.values():
+            if array.dtype.kind == "f":
+                # no value comes from an infinite band, though a quotient by it would be 0
+                result[~np.isfinite(array)] = np.nan
         return result
 
     def with_constants(self, constants: Mapping[str, float]) -> Index:

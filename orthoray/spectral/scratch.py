@@ -28,6 +28,7 @@ _UFUNCS: dict[str, np.ufunc] = {
     "exp": np.exp,
     "log": np.log,
     "log10": np.log10,
+    "tanh": np.tanh,
     "minimum": np.minimum,
     "maximum": np.maximum,
 }

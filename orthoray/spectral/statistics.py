@@ -1,7 +1,7 @@
 """Statistics of an index map, gathered piece by piece in one pass.
 
-A `Tally` counts pixels, finds range, mean, variance and classes, and, where it is given a `Scale`, fills a
-histogram of 8,192 equal bins, from which `finish` reads percentiles within half a bin. Where the values
+A `Tally` counts pixels, finds range, mean, variance and classes, and, where it is given a scale, fills a
+histogram of its bins, from which `finish` reads percentiles within half of one. Where the values
 themselves are still at hand `finish` looks into the few bins that matter, and percentiles are exact.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orthoray.spectral.distribution import FINE_BINS, Distribution, Scale, counts_beyond, shown_histogram
+from orthoray.spectral.distribution import Distribution, clipped, counts_beyond
+from orthoray.spectral.scales import Bins
 from orthoray.spectral.scratch import own_scratch
 
 Values = npt.NDArray[np.float32]
@@ -104,7 +105,7 @@ class Tally:
 
     cuts: tuple[float, ...]
     value_range: Range | None = None
-    scale: Scale | None = None
+    scale: Bins | None = None
     pixels: int = 0
     valid: int = 0
     nodata: int = 0
@@ -123,7 +124,7 @@ class Tally:
         self.above = self.above or [0] * len(self.cuts)
         self._cuts32 = [np.float32(cut) for cut in self.cuts]
         if self.scale is not None and self.fine is None:
-            self.fine = np.zeros(FINE_BINS, dtype=np.int64)
+            self.fine = np.zeros(self.scale.size, dtype=np.int64)
 
     def fresh(self) -> Tally:
         """An empty tally of the same cuts, range and scale."""
@@ -238,7 +239,7 @@ def finish(
     if tally.valid == 0:
         return empty
     (p2, median, p98), error = distribution.percentiles(PERCENTS, tally.valid, tally.minimum, tally.maximum)
-    edges, counts = shown_histogram(distribution, tally.minimum, tally.maximum, tally.value_range)
+    edges, counts = distribution.shown(*clipped(tally.minimum, tally.maximum, tally.value_range))
     return replace(
         empty,
         minimum=tally.minimum + 0.0,  # which makes 0 of -0

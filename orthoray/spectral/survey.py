@@ -19,9 +19,10 @@ from rasterio.windows import Window
 
 from orthoray.spectral.blocks import LEVELS, Block, Grid, Source, Task, compute_block
 from orthoray.spectral.cog import stage
-from orthoray.spectral.distribution import FINE_BINS, Counts, Distribution, Edges, Scale, clipped
+from orthoray.spectral.distribution import Counts, Distribution, Edges, clipped
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.raster import PathLike, RasterInfo
+from orthoray.spectral.scales import FINE_BINS, Bins, Patterns, Scale
 from orthoray.spectral.statistics import Statistics, Tally, finish
 from orthoray.spectral.threads import worker_count
 
@@ -33,8 +34,6 @@ Cuts = Sequence[float] | Callable[[Edges, Counts], Sequence[float]]
 FULL_PIXELS = 25_000_000
 # The picture of a larger one has at most so many, by halving: no screen and no page shows more.
 PICTURE_PIXELS = 8_000_000
-# Pieces of a large raster, and their share of values at either end that may lie beyond the scale found in them.
-_SAMPLES, _SAMPLE_SIDE, _SAMPLE_TAIL = 25, 256, 0.1
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ def survey(
     report(0.0)
     pixels = grid.width * grid.height
     level = picture_level(grid.width, grid.height)
-    scale = None
+    scale: Bins | None = None
     if level > 0:
-        scale = Scale(*(value_range or _sampled_range(source, grid)))
+        scale = Patterns() if value_range is None else Scale(*value_range)
     tally = Tally(() if callable(cuts) else tuple(cuts), value_range, scale)
     with ExitStack() as staged:
         writer = staged.enter_context(stage(index_path, grid, encoding)) if index_path is not None else None
@@ -144,26 +143,6 @@ def _place(picture: Values, block: Block, level: int) -> None:
     rows, columns = block.picture.shape
     top, left = block.window.row_off >> level, block.window.col_off >> level
     picture[top : top + rows, left : left + columns] = block.picture
-
-
-def _sampled_range(source: Source, grid: Grid) -> tuple[float, float]:
-    """A range that holds nearly all values, judged by pieces all over the raster."""
-    side = min(_SAMPLE_SIDE, grid.width, grid.height)
-    steps = round(_SAMPLES**0.5)
-    found = []
-    for top in np.linspace(0, grid.height - side, steps).astype(int):
-        for left in np.linspace(0, grid.width - side, steps).astype(int):
-            rows = source.rows(Window(int(left), int(top), side, side))
-            values = rows.piece(0, side, np.empty((side, side), np.float32)).values
-            found.append(values[~np.isnan(values)])
-    values = np.concatenate(found)
-    if values.size == 0:
-        return -1.0, 1.0
-    low, high = np.percentile(values.astype(np.float64), [_SAMPLE_TAIL, 100 - _SAMPLE_TAIL]).tolist()
-    margin = (high - low) / 2 or max(1.0, abs(low))
-    # in float32, as values are counted
-    greatest = float(np.finfo(np.float32).max)
-    return float(np.float32(max(low - margin, -greatest))), float(np.float32(min(high + margin, greatest)))
 
 
 def _finished(tally: Tally, values: Values | None, cuts: Cuts, pixel_area_m2: float | None) -> Statistics:

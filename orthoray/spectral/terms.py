@@ -73,6 +73,7 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = MappingProxyType(
         "exp": math.exp,
         "log": math.log,
         "log10": math.log10,
+        "tanh": math.tanh,
         "minimum": min,
         "maximum": max,
     }

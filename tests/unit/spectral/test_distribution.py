@@ -19,7 +19,6 @@ from orthoray.spectral.distribution import (
     Scale,
     clipped,
     counts_beyond,
-    shown_histogram,
 )
 
 Values = npt.NDArray[np.float32]
@@ -111,7 +110,7 @@ def test_histograms_of_counts_sum_and_keep_their_edges(data: st.DataObject, scal
     spread = counted(values, scale)
     slack = scale.width * 0.01 + max(abs(scale.low), abs(scale.high)) * 2.0**-23
     for edges, counts in (
-        shown_histogram(spread, valid[0], valid[-1], (scale.low, scale.high)),
+        spread.shown(*clipped(valid[0], valid[-1], (scale.low, scale.high))),
         spread.breaks(*clipped(valid[0], valid[-1], (scale.low, scale.high))),
     ):
         assert_counts_fit(edges, counts, valid, slack)
@@ -136,7 +135,7 @@ def test_values_at_hand_give_numpys_percentiles_to_the_bit(
         assert found == tuple(np.percentile(valid, PERCENTS).tolist())
     assert error == 0.0
     assert not np.signbit(np.array(found)[np.array(found) == 0]).any()
-    edges, counts = shown_histogram(spread, valid[0], valid[-1], value_range)
+    edges, counts = spread.shown(*clipped(valid[0], valid[-1], value_range))
     if valid[0] < valid[-1]:
         assert (edges[0], edges[-1]) == span
         assert_counts_fit(edges, counts, valid, abs(span[1] - span[0]) * 1e-12 + 1e-300)
@@ -152,7 +151,7 @@ def test_a_histogram_is_numpys_on_its_edges() -> None:
     values[::7, ::3] = np.nan
     valid = valid_of(values)
     spread = Distribution.of_values(values, valid[0], valid[-1], clipped(valid[0], valid[-1], (-1.0, 1.0)))
-    edges, counts = shown_histogram(spread, valid[0], valid[-1], (-1.0, 1.0))
+    edges, counts = spread.shown(*clipped(valid[0], valid[-1], (-1.0, 1.0)))
     expected, _ = np.histogram(np.clip(valid, edges[0], edges[-1]), edges)
     np.testing.assert_array_equal(counts, expected)
     assert len(counts) == 64
@@ -232,9 +231,9 @@ def test_constant_images(value: float, count: int) -> None:
     only = float(np.float32(value))
     spread = Distribution.of_values(values, only, only)
     assert spread.percentiles(PERCENTS, count, only, only) == ((only,) * 3, 0.0)
-    for edges, counts in (spread.breaks(only, only), shown_histogram(spread, only, only, (-1.0, 1.0))):
+    for edges, counts in (spread.breaks(only, only), spread.shown(*clipped(only, only, (-1.0, 1.0)))):
         assert counts.tolist() == [count]
-        assert edges[0] < only < edges[1]
+        assert edges[0] <= only < edges[1]
     assert spread.count_above(only) == 0
     assert spread.count_above(float(np.nextafter(np.float32(value), np.float32(-np.inf)))) == count
 

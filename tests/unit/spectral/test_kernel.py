@@ -242,3 +242,15 @@ def test_pieces_may_be_views_and_are_not_written_to() -> None:
     expected[np.eye(10, 17, dtype=bool)] = np.nan
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(whole, before)
+
+
+@pytest.mark.parametrize("text", ["SR", "NDVI", "2*N/R", "R/(N**2 + 1)"])
+def test_no_value_comes_from_an_infinite_band(text: str) -> None:
+    bands = {
+        "N": np.array([[0.5, 0.5, np.inf]], np.float32),
+        "R": np.array([[np.inf, 0.1, 0.1]], np.float32),
+    }
+    index = index_of(text) if text.isalpha() else index_from_expression(text)
+    piece = run(index, bands)
+    assert np.isnan(piece.values).tolist() == [[True, False, True]]
+    assert np.isnan(index.compute(bands)).tolist() == [[True, False, True]]
