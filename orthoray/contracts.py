@@ -37,8 +37,9 @@ class Camera(BaseModel):
 
 
 class Asset(BaseModel):
-    """One file of an imagery."""
+    """One file of an imagery: an image with bands, or the mask of another file, called as that with `.msk` behind it."""
 
+    role: Literal["data", "mask"] = "data"
     filename: str
     object_key: str
     content_type: str
@@ -65,6 +66,7 @@ class CalibrationRecord(BaseModel):
     source: str
     aligned: bool = True
     reason: str = ""
+    per_band: bool = Field(default=False, description="the caller gave a scale for each band")
 
 
 class Imagery(BaseModel):
@@ -88,7 +90,9 @@ class Imagery(BaseModel):
     height: int
     band_count: int
     dtype: str
-    assets: list[Asset] = Field(default=[], description="the files; bands are numbered through all of them")
+    assets: list[Asset] = Field(
+        default=[], description="the files, masks last; bands are numbered through those whose role is data"
+    )
     bands: dict[str, int] = Field(description="band name -> number, from 1, through all files in their order")
     alpha_band: int | None = Field(default=None, description="number of the band that masks the others")
     bands_source: str = Field(description="who named the bands: the caller, the file's tags, a sensor preset")
@@ -114,9 +118,15 @@ class Imagery(BaseModel):
     def _has_assets(self) -> Self:
         """Records of the time when an imagery was one file do not list it."""
         if not self.assets:
-            facts = {name: getattr(self, name) for name in Asset.model_fields if name != "filename"}
+            own = Asset.model_fields.keys() - {"filename", "role"}
+            facts = {name: getattr(self, name) for name in own}
             self.assets = [Asset(filename=self.original_filename, **facts)]
         return self
+
+    @property
+    def images(self) -> list[Asset]:
+        """The files that have bands."""
+        return [asset for asset in self.assets if asset.role == "data"]
 
 
 class AnalysisRequest(AnalysisWish):

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 # A database stores no NUL, and no name of ours has control characters.
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
-MAX_EXPRESSION = 500
+# Far above what a formula may have, which its parser tells with the place; this only bounds what is parsed.
+MAX_EXPRESSION = 20_000
 MAX_CONSTANTS = 16
 MAX_BANDS = 64
 
@@ -17,7 +18,7 @@ RasterType = Literal["float32", "int16"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=PLAIN_TEXT)]
 # What may stand in a formula is told by its parser, which points at the place.
-Formula = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
+Formula = Annotated[str, Field(max_length=MAX_EXPRESSION)]
 Constants = Annotated[dict[Name, Number], Field(max_length=MAX_CONSTANTS)]
 
 

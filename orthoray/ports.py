@@ -26,7 +26,9 @@ from orthoray.contracts import (
 )
 
 MAX_FILES = 16
-"""The most files that one imagery may have."""
+"""The most files with bands that one imagery may have."""
+MAX_PARTS = 2 * MAX_FILES
+"""The same with a mask beside each."""
 
 
 class StoredFile(BaseModel):
@@ -39,10 +41,13 @@ class StoredFile(BaseModel):
 
 
 class Upload(BaseModel):
-    """Files in storage that wait to be catalogued as one imagery; `scale` and `offset` hold one number, or one per band."""
+    """Files in storage that wait to be catalogued as one imagery; `scale` and `offset` hold one number, or one per band.
+
+    A file called as another with `.msk` behind it is that one's mask.
+    """
 
     id: UUID
-    files: list[StoredFile] = Field(min_length=1, max_length=MAX_FILES)
+    files: list[StoredFile] = Field(min_length=1, max_length=MAX_PARTS)
     bands: str | None = None
     sensor: str | None = None
     scale: list[float] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from orthoray.contracts import Imagery
 from orthoray.errors import Impossible, TooLarge, UnknownIndex
 from orthoray.options import AnalysisOptions, AnalysisWish, RasterType, SoilMask
 from orthoray.spectral.bands import BandMap, require, resolve_bands
-from orthoray.spectral.calibration import Calibration, calibrate, refuse_raw
+from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture, refuse_raw
 from orthoray.spectral.colormaps import check_colour_map
 from orthoray.spectral.encoding import encoding_for
 from orthoray.spectral.indices import (
@@ -64,6 +64,15 @@ class Plan:
     def bands(self) -> tuple[str, ...]:
         """The bands that the index needs."""
         return RGB if self.via_old or self.index is None else self.index.bands
+
+    @property
+    def calibrated_bands(self) -> dict[str, int]:
+        """The numbers of the bands whose values are scaled: those of index and soil mask, but OLD's are as stored."""
+        names = [
+            *(() if self.via_old else self.bands),
+            *(self.soil_mask.index.bands if self.soil_mask else ()),
+        ]
+        return {name: self.band_map.numbers[name] for name in names}
 
     @property
     def drawn_by_old(self) -> bool:
@@ -143,7 +152,8 @@ def plan_of_record(imagery: Imagery, wish: AnalysisWish) -> Plan:
 
     Raises:
         OrthoRayError: as `make_plan`, and as `resolve_bands` and `calibrate` for what the wish says of the image.
-        Impossible: the image is a raw multispectral capture, and the wish does not insist.
+        Impossible: the image is a raw multispectral capture, and the wish does not insist; or bands in reflectance
+            would be mixed with plain camera numbers.
         TooLarge: see `require_photo`.
     """
     recognition = _recognition(imagery)
@@ -159,6 +169,9 @@ def plan_of_record(imagery: Imagery, wish: AnalysisWish) -> Plan:
     )
     if plan.via_old:
         require_photo(plan.index_name, imagery.dtype, imagery.width * imagery.height)
+    if plan.calibration is not None:
+        dtypes = [asset.dtype for asset in imagery.images for _ in range(asset.band_count)]
+        refuse_mixture(plan.calibrated_bands, dtypes, plan.calibration)
     return plan
 
 
@@ -185,7 +198,7 @@ def band_map_of(imagery: Imagery, *, bands: str | None = None, sensor: str | Non
     """The bands as catalogued, or as the caller names them now."""
     recorded = _recorded(imagery)
     if (bands and bands.strip()) or (sensor and sensor.strip()):
-        filenames = [asset.filename for asset in imagery.assets]
+        filenames = [asset.filename for asset in imagery.images]
         return resolve_bands(recorded, bands=bands, sensor=sensor, filenames=filenames)
     return BandMap(
         recorded.descriptions,
@@ -203,13 +216,20 @@ def calibration_of(
     offset: float | Sequence[float] | None = None,
 ) -> Calibration | None:
     """What the pixels are by the record, or as the caller says now; None where an old record does not tell."""
-    if scale is not None or offset is not None:
-        return calibrate(_recorded(imagery), scale=scale, offset=offset, recognition=_recognition(imagery))
     known = imagery.calibration
+    if scale is not None or offset is not None:
+        found = calibrate(_recorded(imagery), scale=scale, offset=offset, recognition=_recognition(imagery))
+        return replace(found, per_band=known.per_band) if known and scale is None else found
     if known is None:
         return None
     return Calibration(
-        known.state, tuple(known.scales), tuple(known.offsets), known.source, known.aligned, known.reason
+        known.state,
+        tuple(known.scales),
+        tuple(known.offsets),
+        known.source,
+        known.aligned,
+        known.reason,
+        known.per_band,
     )
 
 

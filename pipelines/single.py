@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orthoray.contracts import Findings, Language
-from orthoray.spectral.calibration import Calibration, calibrate
+from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture
 from orthoray.spectral.encoding import encoding_for
 from orthoray.spectral.engine import analyse_bands
 from orthoray.spectral.integrity import check_complete
+from orthoray.spectral.maskfiles import split_masks
 from orthoray.spectral.orientation import UPRIGHT, orientation_of, upright_copy
 from orthoray.spectral.raw import prepared
 from orthoray.spectral.stack import Stack, inspect_stack
@@ -39,19 +40,23 @@ def analyse_files(
     """Analyse the files of one imagery; writes the heatmap (PNG) and the index raster (COG) to the given paths.
 
     A photo is analysed as it stands upright by its EXIF orientation, so both have its upright size. `filenames`
-    are the names that people know the files by.
+    are the names that people know the files by; a file called as another with `.msk` behind it is that one's mask.
 
     Raises:
         NotAnImage: not an image, or an incomplete one.
-        Impossible: the index cannot be computed from such pixels, or the files do not fit together.
+        Impossible: the index cannot be computed from such pixels, or the files do not fit together, or bands in
+            reflectance would be mixed with plain camera numbers.
         TooLarge: more pixels than the way of this index can take.
     """
-    inspect_stack(sources, filenames)  # first: it knows the limits
+    files, names, masks = split_masks(sources, filenames)
+    inspect_stack(files, names, masks=masks)  # first: it knows the limits
     for source in sources:
         check_complete(source)
     with contextlib.ExitStack() as opened:
-        stack = inspect_stack([opened.enter_context(prepared(source)) for source in sources], filenames)
+        ready = [opened.enter_context(prepared(file)) for file in files]
+        stack = inspect_stack(ready, names, masks=masks)
         calibration = plan.calibration or calibrate(stack.info, recognition=plan.recognition)
+        refuse_mixture(plan.calibrated_bands, stack.dtypes, calibration)
         if plan.via_old:
             return analyse_photo(
                 stack,
@@ -119,6 +124,8 @@ def _upright(stack: Stack) -> Iterator[Stack]:
         yield stack
         return
     with tempfile.TemporaryDirectory(prefix="orthoray-upright-") as folder:
-        copy = Path(folder) / "upright.tif"
+        copy, mask = Path(folder) / "upright.tif", Path(folder) / "mask.tif"
         upright_copy(stack.files[0], orientation, copy)
-        yield inspect_stack([copy], stack.filenames)
+        if stack.masks[0] is not None:
+            upright_copy(stack.masks[0], orientation, mask)
+        yield inspect_stack([copy], stack.filenames, masks=[mask if stack.masks[0] else None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,21 @@ State = Literal["dn", "reflectance", "unknown"]
 
 _LEAST_SCALE, _GREATEST_SCALE = 1e-12, 1e12
 _GREATEST_OFFSET = 1e6
+# Temperatures in kelvin stand beside reflectance by nature.
+_THERMAL = frozenset({"T", "T1", "T2"})
+# What bands can hold, in words for people; the first is no reflectance, the others may be.
+_COUNTS, _SCALED = "plain camera numbers", "scaled whole numbers"
+_FRACTIONS, _RESCALED = "decimal numbers without a scale", "scaled decimal numbers"
+_MIXTURES = (
+    {_COUNTS, _SCALED},
+    {_COUNTS, _FRACTIONS},
+    {_COUNTS, _RESCALED},
+    {_FRACTIONS, _RESCALED},
+)
+# A mixture where one scale was given for all; in tags each file has its own.
+_ONE_SCALE = {_SCALED, _RESCALED}
+# A longer list of scales would hide the sentence.
+_MOST_SHOWN = 12
 
 
 class Scaled(Protocol):
@@ -45,7 +60,8 @@ class Calibration:
 
     `state` is "reflectance" where the values are (0..1, thermal bands in kelvin), "dn" where they are what the
     camera counted, "unknown" where nothing tells. `source` is "caller", "sensor preset KEY", "file tags" or "none";
-    `reason` is one sentence for people. `aligned` is False where the bands are raw pictures of several lenses.
+    `reason` is one sentence for people. `aligned` is False where the bands are raw pictures of several lenses,
+    `per_band` is True where the caller gave a scale for each band and so answers for their units.
     """
 
     state: State
@@ -54,11 +70,7 @@ class Calibration:
     source: str
     aligned: bool = True
     reason: str = ""
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether values are the pixels themselves."""
-        return all(scale == 1 for scale in self.scales) and not any(self.offsets)
+    per_band: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON-ready data."""
@@ -69,6 +81,7 @@ class Calibration:
             "source": self.source,
             "aligned": self.aligned,
             "reason": self.reason,
+            "per_band": self.per_band,
         }
 
 
@@ -113,7 +126,41 @@ def calibrate(
     raw = recognition is not None and recognition.raw_capture
     if raw:
         state, reason = "dn", f"A raw capture is neither calibrated nor aligned. {reason}"
-    return Calibration(state, scales, offsets, source, not raw, reason)
+    return Calibration(state, scales, offsets, source, not raw, reason, isinstance(scale, Sequence))
+
+
+def refuse_mixture(bands: Mapping[str, int], dtypes: Sequence[str], calibration: Calibration) -> None:
+    """Raise `Impossible` where a formula would mix reflectance with plain camera numbers.
+
+    `bands` are the names and 1-based numbers of the bands in use, `dtypes` those of every band's pixels. The bands
+    have to be all whole numbers without a scale, or all in reflectance: scaled, or floating-point from the start.
+    What the caller scaled band by band is not questioned.
+    """
+    if calibration.per_band:
+        return
+    units: dict[str, list[str]] = {}
+    for name, number in bands.items():
+        dtype, scale = dtypes[number - 1], calibration.scales[number - 1]
+        is_whole = np.dtype(dtype).kind != "f"
+        if name in _THERMAL and not is_whole:
+            continue
+        if scale == 1 and (is_whole or calibration.offsets[number - 1] == 0):
+            unit = _COUNTS if is_whole else _FRACTIONS
+        else:
+            unit = _SCALED if is_whole else _RESCALED
+        units.setdefault(unit, []).append(f"{name} ({dtype}{'' if scale == 1 else f' x {scale:g}'})")
+    is_one_scale = calibration.source == "caller" and len(set(calibration.scales)) == 1
+    if not any(mixture <= units.keys() for mixture in (*_MIXTURES, *([_ONE_SCALE] if is_one_scale else []))):
+        return
+    told = ", but ".join(f"{', '.join(names)} in {unit}" for unit, names in units.items())
+    raise Impossible(
+        f"The bands are not in the same units: {told}. Send scale with one number per band, in the order of the "
+        f"bands in the files{_example(dtypes, calibration)}, so that each becomes reflectance; and offset likewise, "
+        "where there is one.",
+        bands=dict(bands),
+        dtypes={name: dtypes[number - 1] for name, number in bands.items()},
+        scales={name: calibration.scales[number - 1] for name, number in bands.items()},
+    )
 
 
 def refuse_raw(recognition: Recognition | None, insisted: bool) -> None:
@@ -128,6 +175,19 @@ def refuse_raw(recognition: Recognition | None, insisted: bool) -> None:
         sensor=recognition.sensor,
         raw_capture=True,
     )
+
+
+def _example(dtypes: Sequence[str], calibration: Calibration) -> str:
+    """A scale for each band, as far as it can be guessed."""
+    if len(dtypes) > _MOST_SHOWN:
+        return ""
+    shown = []
+    for dtype, scale in zip(dtypes, calibration.scales, strict=True):
+        if np.dtype(dtype).kind != "f":
+            shown.append("0.0001" if scale == 1 else f"{scale:g}")
+        else:
+            shown.append("1" if calibration.source == "caller" else f"{scale:g}")
+    return f" (such as {','.join(shown)})"
 
 
 def _tagged(info: Scaled) -> tuple[list[tuple[float, float]], bool]:

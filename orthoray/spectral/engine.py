@@ -185,7 +185,7 @@ def _bands(
         background=background,
     )
     located = [stack.locate(numbers[name]) for name in recipe.names]
-    with open_bands(stack.files, stack.infos, located, band_map.alpha) as reader:
+    with open_bands(stack.files, stack.infos, located, band_map.alpha, stack.masks) as reader:
         yield BandSource(reader, recipe)
 
 
@@ -210,7 +210,9 @@ def _readable(stack: Stack, names: Collection[str], band_map: BandMap) -> Iterat
             folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-unpacked-"))
             files[place] = Path(folder) / "unpacked.tif"
             upright_copy(path, UPRIGHT, files[place], numbers=numbers)
-        yield stack if files == list(stack.files) else inspect_stack(files, stack.filenames)
+        yield (
+            stack if files == list(stack.files) else inspect_stack(files, stack.filenames, masks=stack.masks)
+        )
 
 
 def _is_random(path: Path, info: RasterInfo, bands: int) -> bool:

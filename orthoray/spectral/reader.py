@@ -12,12 +12,34 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
+from orthoray.spectral.maskfiles import mask_numbers
 from orthoray.spectral.masks import Mask, MaskRules, apply_rules, joined, mask_rules
 from orthoray.spectral.palette import is_palette
-from orthoray.spectral.raster import RasterInfo, open_raster, read_window
+from orthoray.spectral.raster import RasterInfo, inspect, open_raster, read_window
 from orthoray.spectral.tiles import TileReader, open_tiles, read_layout
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _MaskPart:
+    """The mask file of an image, and its bands that count."""
+
+    path: Path
+    numbers: tuple[int, ...]
+    tiles: TileReader | None
+
+    def read(self, window: Window) -> Mask | None:
+        """Where there is no data; None where there is data everywhere."""
+        if self.tiles is not None:
+            arrays = self.tiles.read(window, self.numbers)
+        else:
+            with open_raster(self.path) as dataset:
+                arrays = list(dataset.read(self.numbers, window=window))
+        hidden: Mask | None = None
+        for array in arrays:
+            hidden = joined(hidden, array == 0)
+        return hidden if hidden is not None and hidden.any() else None
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,12 @@ class _Part:
     alpha: int | None
     tiles: TileReader | None
     rules: MaskRules | None
+    mask: _MaskPart | None
+
+    @property
+    def fits_pieces(self) -> bool:
+        tiles = [self.tiles, *([self.mask.tiles] if self.mask else [])]
+        return all(one is not None and one.fits_pieces for one in tiles)
 
 
 @dataclass(frozen=True)
@@ -42,7 +70,7 @@ class BandReader:
     @property
     def fits_pieces(self) -> bool:
         """Whether windows of 512 x 512 pixels cost no more than wider ones."""
-        return all(part.tiles is not None and part.tiles.fits_pieces for part in self.parts)
+        return all(part.fits_pieces for part in self.parts)
 
     def read(self, window: Window) -> tuple[list[Array], Mask | None]:
         """The bands in their files' dtypes, and where there is no data (None: nowhere), all (rows, columns).
@@ -63,6 +91,8 @@ class BandReader:
             for place, array in zip(part.places, arrays, strict=False):
                 found[place] = array
             masked = joined(masked, hidden)
+            if part.mask is not None:
+                masked = joined(masked, part.mask.read(window))
         return found, masked
 
 
@@ -72,10 +102,12 @@ def open_bands(
     infos: Sequence[RasterInfo],
     wanted: Sequence[tuple[int, int]],
     alpha: int | None = None,
+    masks: Sequence[Path | None] = (),
 ) -> Iterator[BandReader]:
     """Open files for reading `wanted` bands, each given as (place of the file, 1-based number in it).
 
-    `infos` describe the files. `alpha` is the band that masks the others of a single file.
+    `infos` describe the files. `alpha` is the band that masks the others of a single file; `masks` holds the mask
+    file of each file, or None, or is empty where no file has one.
     """
     with ExitStack() as stack:
         parts = []
@@ -91,5 +123,14 @@ def open_bands(
                     rules = None if is_palette(dataset) else mask_rules(dataset, numbers, own_alpha)
                 if rules is not None and not rules.needs_mask_band:
                     tiles = stack.enter_context(open_tiles(path, layout))
-            parts.append(_Part(path, numbers, places, own_alpha, tiles, rules))
+            mask = masks[place] if masks else None
+            masking = None if mask is None else _open_mask(stack, mask, numbers)
+            parts.append(_Part(path, numbers, places, own_alpha, tiles, rules, masking))
         yield BandReader(parts, len(wanted))
+
+
+def _open_mask(stack: ExitStack, path: Path, numbers: Sequence[int]) -> _MaskPart:
+    info = inspect(path)
+    layout = read_layout(path, info)
+    tiles = None if layout is None else stack.enter_context(open_tiles(path, layout))
+    return _MaskPart(path, mask_numbers(info, numbers), tiles)

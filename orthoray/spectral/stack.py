@@ -14,17 +14,17 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from orthoray.errors import Impossible, TooLarge
-from orthoray.spectral.bands import ALPHA
 from orthoray.spectral.georeference import Affine6
-from orthoray.spectral.labels import describe, from_filenames
+from orthoray.spectral.labels import ALPHA, describe, from_filenames
 from orthoray.spectral.limits import MAX_BANDS
+from orthoray.spectral.maskfiles import inspect_mask
 from orthoray.spectral.masks import Mask, joined
 from orthoray.spectral.orientation import UPRIGHT, orientation_of
 from orthoray.spectral.raster import PathLike, RasterInfo, inspect, open_raster, read_window
 
 MAX_FILES = 16
-# Where the corners of two grids lie this near in pixels, the grids are one, written by two programs.
-_GRID_TOLERANCE_PIXELS = 1e-6
+# Where the corners of two grids lie this near in pixels, the grids are one: programs round coordinates.
+_GRID_TOLERANCE_PIXELS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,20 @@ class Stack:
 
     `filenames` are the names that people know the files by. `info` describes the whole as though it were one
     file: bands are counted through the files in order, `dtype` holds every file's values, the geometry is that
-    of all, and what says how pixels are stored (driver, blocks) is the first file's.
+    of all, and what says how pixels are stored (driver, blocks) is the first file's. `masks` holds for each file
+    the mask file that came with it (see `orthoray.spectral.maskfiles`), or None.
     """
 
     files: tuple[Path, ...]
     infos: tuple[RasterInfo, ...]
     filenames: tuple[str, ...]
     info: RasterInfo
+    masks: tuple[Path | None, ...]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtype of every band, in order."""
+        return tuple(info.dtype for info in self.infos for _ in range(info.count))
 
     def locate(self, number: int) -> tuple[int, int]:
         """(index of the file, 1-based band number in it) of the stack's 1-based band `number`.
@@ -55,13 +62,19 @@ class Stack:
 
 
 def inspect_stack(
-    paths: Sequence[PathLike], filenames: Sequence[str] | None = None, *, max_pixels: int | None = None
+    paths: Sequence[PathLike],
+    filenames: Sequence[str] | None = None,
+    *,
+    masks: Sequence[PathLike | None] | None = None,
+    max_pixels: int | None = None,
 ) -> Stack:
-    """Describe 1 to 16 files as one imagery, without reading pixels; `filenames` default to those of `paths`.
+    """Describe 1 to 16 files as one imagery, without reading pixels; `filenames` default to those of `paths`, and
+    `masks`, the mask file of each, to none.
 
-    Raises what `inspect` raises for each file (`max_pixels` goes there), `TooLarge` above 16 files or 64 bands,
-    and `Impossible`, naming the two files and what differs, where several files are not on one grid, claim the
-    same band, or hold what only a picture of its own has: colour tables, transparency, an EXIF orientation.
+    Raises what `inspect` and `inspect_mask` raise for each (`max_pixels` goes there), `TooLarge` above 16 files
+    or 64 bands, and `Impossible`, naming the two files and what differs, where several files are not on one grid,
+    claim the same band, or hold what only a picture of its own has: colour tables, transparency, an EXIF
+    orientation.
     """
     files = tuple(Path(path) for path in paths)
     names = tuple(path.name for path in files) if filenames is None else tuple(filenames)
@@ -71,11 +84,19 @@ def inspect_stack(
         raise TooLarge(
             f"There are {len(files)} files, the limit is {MAX_FILES}: send only the bands you need."
         )
-    if len(names) != len(files):
-        raise ValueError("every file has one name")
+    hidden = (
+        (None,) * len(files)
+        if masks is None
+        else tuple(None if mask is None else Path(mask) for mask in masks)
+    )
+    if len(names) != len(files) or len(hidden) != len(files):
+        raise ValueError("every file has one name, and one mask or None")
     infos = tuple(inspect(path, max_pixels=max_pixels) for path in files)
+    for mask, info, name in zip(hidden, infos, names, strict=True):
+        if mask is not None:
+            inspect_mask(mask, info, name, max_pixels=max_pixels)
     if len(files) == 1:
-        return Stack(files, infos, names, infos[0])
+        return Stack(files, infos, names, infos[0], hidden)
     count = sum(info.count for info in infos)
     if count > MAX_BANDS:
         raise TooLarge(
@@ -85,14 +106,16 @@ def inspect_stack(
         _refuse_picture(path, info, name)
         _refuse_other_grid(infos[0], names[0], info, name)
     _refuse_twins(infos, names)
-    return Stack(files, infos, names, _merged(infos))
+    return Stack(files, infos, names, _merged(infos), hidden)
 
 
 @contextmanager
 def open_stack(stack: Stack) -> Iterator[tuple[Any, ...]]:
-    """Open every file for reading; yields rasterio's datasets in file order. Raises as `open_raster` does."""
+    """Open every file for reading; yields rasterio's datasets in file order, and behind them those of the masks that
+    there are. Raises as `open_raster` does."""
     with ExitStack() as opened:
-        yield tuple(opened.enter_context(open_raster(path)) for path in stack.files)
+        paths = [*stack.files, *(mask for mask in stack.masks if mask is not None)]
+        yield tuple(opened.enter_context(open_raster(path)) for path in paths)
 
 
 def read_stack_window(
@@ -103,13 +126,15 @@ def read_stack_window(
     *,
     alpha: int | None = None,
 ) -> tuple[list[npt.NDArray[Any]], Mask]:
-    """`read_window` across the files of `stack`, whose open `datasets` are given in file order.
+    """`read_window` across the files of `stack`, whose open `datasets` are those of `open_stack`.
 
     `numbers` and `alpha` count the stack's bands. Returns one array for each number, each of its own file's
-    dtype, and one mask, all of shape (rows, columns): a pixel is masked where any file that was read masks it.
+    dtype, and one mask, all of shape (rows, columns): a pixel is masked where any file that was read masks it, or
+    the mask file of one does.
     """
     if len(datasets) == 1:
         return read_window(datasets[0], window, numbers, alpha=alpha)
+    maskers = _maskers(datasets, stack)
     wanted: dict[int, list[int]] = {}
     for position, local in dict.fromkeys(map(stack.locate, numbers)):
         wanted.setdefault(position, []).append(local)
@@ -122,12 +147,26 @@ def read_stack_window(
         )
         read |= {(position, local): array for local, array in zip(own, arrays, strict=True)}
         mask = joined(mask, part)
+        if position in maskers:
+            mask = joined(mask, _masked_by(maskers[position], window, own))
     if owner is not None and masking is not None and owner not in wanted:
         # alpha masks where it is 0; its file's own masks are none of the others' business
         mask = joined(mask, read_window(datasets[owner], window, [masking])[0][0] == 0)
     if mask is None:
         raise ValueError("at least one band must be read")
     return [read[stack.locate(number)] for number in numbers], mask
+
+
+def _maskers(datasets: Sequence[Any], stack: Stack) -> dict[int, Any]:
+    """The open mask files by the places of their files."""
+    places = [place for place, mask in enumerate(stack.masks) if mask is not None]
+    return dict(zip(places, datasets[len(stack.files) :], strict=True))
+
+
+def _masked_by(dataset: Any, window: Window | None, numbers: Sequence[int]) -> Mask:
+    shared = [1] if dataset.count == 1 else list(numbers)
+    hidden: Mask = (dataset.read(shared, window=window) == 0).any(axis=0)
+    return hidden
 
 
 def _refuse_picture(path: Path, info: RasterInfo, name: str) -> None:

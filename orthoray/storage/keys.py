@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import chain, count
 
-from orthoray.errors import BadInput, ConfigurationError
+from orthoray.errors import BadInput, ConfigurationError, Impossible
 
 MAX_KEY_BYTES = 1024  # S3
 MAX_COMPONENT_BYTES = 255  # Linux file systems
@@ -100,20 +99,24 @@ def safe_filename(name: str) -> str:
     return f"{cut or 'file'}{suffix}"
 
 
-def unique_names(names: Sequence[str]) -> list[str]:
-    """File names of one folder, also where case does not count: a name that is taken gets a number before its suffix.
+def distinct_filenames(names: Sequence[str]) -> list[str]:
+    """`safe_filename` of each of the files that become one imagery; a mask (`field.tif.msk`) keeps the name of its image.
 
-    The names are `safe_filename`'s, and what comes back are safe names in the same order.
+    Raises:
+        Impossible: two names are one, also where case does not count: which file is which would be a guess.
     """
-    taken: set[str] = set()
-    found = []
+    found: dict[str, str] = {}
     for name in names:
-        stem, dot, suffix = name.rpartition(".") if "." in name else (name, "", "")
-        variants = (f"{stem}-{number}{dot}{suffix}" for number in count(2))
-        free = next(one for one in chain([name], variants) if one.casefold() not in taken)
-        taken.add(free.casefold())
-        found.append(free)
-    return found
+        image, mark = (name[:-4], name[-4:]) if name.casefold().endswith(".msk") else (name, "")
+        safe = safe_filename(image) + mark if image else safe_filename(name)
+        if safe.casefold() in found:
+            raise Impossible(
+                f"Two files are called {safe}: send each file once, and give files that differ names that tell "
+                "them apart, such as field_red.tif and field_nir.tif.",
+                filename=safe,
+            )
+        found[safe.casefold()] = safe
+    return list(found.values())
 
 
 def _utf8(text: str) -> bytes:

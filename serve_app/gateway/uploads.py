@@ -24,9 +24,10 @@ from orthoray.errors import BadInput, Impossible, NotAnImage, TooLarge
 from orthoray.keys import imagery_prefix
 from orthoray.moments import Moment
 from orthoray.options import MAX_BANDS, PLAIN_TEXT
-from orthoray.ports import MAX_FILES, StoredFile, Upload
+from orthoray.ports import MAX_FILES, MAX_PARTS, StoredFile, Upload
+from orthoray.spectral.maskfiles import is_mask
 from orthoray.storage.base import CHUNK_BYTES, Storage
-from orthoray.storage.keys import safe_filename, unique_names
+from orthoray.storage.keys import distinct_filenames
 
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 4096
@@ -80,7 +81,7 @@ async def receive_upload(
 
     Raises:
         BadInput: not a multipart form, or no file in it.
-        Impossible: a field that does not fit, or too many files.
+        Impossible: a field that does not fit, too many files, or two of one name.
         TooLarge: the files together are larger than `max_bytes`.
         NotAnImage: a file is empty.
     """
@@ -90,19 +91,18 @@ async def receive_upload(
         )
     try:
         async with request.form(
-            max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+            max_files=MAX_PARTS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
         ) as form:
             fields, files = _read_form(form)
+            names = distinct_filenames([file.filename or "" for file in files])
+            if sum(not is_mask(name) for name in names) > MAX_FILES:
+                raise _too_many()
             imagery_id = uuid4()
             prefix = imagery_prefix(tenant, imagery_id)
-            stored = await asyncio.to_thread(_store, files, storage, bucket, prefix, max_bytes)
+            stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
     except HTTPException as error:  # Starlette's answer to a form that cannot be read
         if error.detail.startswith("Too many files"):
-            raise Impossible(
-                f"One imagery has at most {MAX_FILES} files, whose bands belong together: "
-                "send images that stand alone in requests of their own.",
-                max_files=MAX_FILES,
-            ) from error
+            raise _too_many() from error
         raise BadInput(f"The multipart form cannot be read: {error.detail}") from error
     return Upload(
         id=imagery_id,
@@ -130,10 +130,22 @@ def _read_form(form: FormData) -> tuple[UploadFields, list[UploadFile]]:
     return fields, files
 
 
+def _too_many() -> Impossible:
+    return Impossible(
+        f"One imagery has at most {MAX_FILES} files, whose bands belong together, and a mask for each: "
+        "send images that stand alone in requests of their own.",
+        max_files=MAX_FILES,
+    )
+
+
 def _store(
-    files: Sequence[UploadFile], storage: Storage, bucket: str, prefix: str, max_bytes: int
+    files: Sequence[UploadFile],
+    names: Sequence[str],
+    storage: Storage,
+    bucket: str,
+    prefix: str,
+    max_bytes: int,
 ) -> list[StoredFile]:
-    names = unique_names([safe_filename(file.filename or "") for file in files])
     stored: list[StoredFile] = []
     try:
         for file, name in zip(files, names, strict=True):

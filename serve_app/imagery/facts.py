@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pyproj
+from PIL import Image
 
 from orthoray.contracts import Asset, digest_of_assets
 from orthoray.errors import Impossible, TooLarge
-from orthoray.ports import Upload
+from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.bands import BandMap, resolve_bands
 from orthoray.spectral.calibration import Calibration, calibrate
 from orthoray.spectral.integrity import check_complete
+from orthoray.spectral.maskfiles import pair_masks, split_masks
+from orthoray.spectral.masks import Mask
 from orthoray.spectral.metadata import ImageMetadata, read_metadata
-from orthoray.spectral.orientation import orientation_of, upright_size
-from orthoray.spectral.raster import RasterInfo
+from orthoray.spectral.orientation import orientation_of, turned, upright_size
+from orthoray.spectral.raster import RasterInfo, inspect
 from orthoray.spectral.raw import prepared
+from orthoray.spectral.reduced import read_reduced, reduced_shape
 from orthoray.spectral.sensors import Recognition, recognise_stack
 from orthoray.spectral.stack import Stack, inspect_stack
-from orthoray.spectral.thumbnail import thumbnail_png
+from orthoray.spectral.thumbnail import preview, thumbnail_png
 
 # Wide enough to be printed in a report at 200 dots per inch.
 THUMBNAIL_SIDE = 768
@@ -63,20 +69,38 @@ def describe(
             max_pixels=max_pixels,
         )
     record = record_of(subject, upload, bucket=bucket)
-    return record, picture_of(paths, subject.band_map)
+    return record, picture_of(subject)
 
 
-def picture_of(paths: Sequence[Path], band_map: BandMap) -> bytes:
-    """The thumbnail (PNG) of the files of one image."""
+def picture_of(subject: Subject) -> bytes:
+    """The thumbnail (PNG) of the files of one image; transparent where a mask file hides all bands of one."""
+    stack = subject.stack
     with ExitStack() as opened:
-        readable = [opened.enter_context(prepared(path)) for path in paths]
-        return thumbnail_png(readable, band_map, max_side=THUMBNAIL_SIDE)
+        readable = [opened.enter_context(prepared(path)) for path in stack.files]
+        if not any(stack.masks):
+            return thumbnail_png(readable, subject.band_map, THUMBNAIL_SIDE)
+        picture = preview(readable, subject.band_map, THUMBNAIL_SIDE)
+    orientation = orientation_of(stack.files[0], stack.infos[0])
+    for mask in filter(None, stack.masks):
+        picture[turned(_hidden(mask), orientation)] = 0
+    out = io.BytesIO()
+    Image.fromarray(picture, "RGBA").save(out, "PNG")
+    return out.getvalue()
+
+
+def _hidden(mask: Path) -> Mask:
+    """Where a mask file hides all bands, at the size of a thumbnail of the image as stored."""
+    info = inspect(mask)
+    hidden: Mask = np.zeros(reduced_shape(info.width, info.height, THUMBNAIL_SIDE), dtype=np.bool_)
+    for piece in read_reduced(mask, range(1, info.count + 1), THUMBNAIL_SIDE):
+        hidden[piece.rows, piece.columns] = ~np.any(piece.arrays, axis=0)
+    return hidden
 
 
 def examine(paths: Sequence[Path], upload: Upload) -> Subject:
     """Read the headers of the files. Raises as `describe`, of incomplete files only what their headers show."""
-    filenames = [file.filename for file in upload.files]
-    stack = inspect_stack(paths, filenames)
+    paths, filenames, masks = split_masks(paths, [file.filename for file in upload.files])
+    stack = inspect_stack(paths, filenames, masks=masks)
     info = stack.info
     metadata = [read_metadata(path) for path in paths]
     recognition = recognise_stack(metadata, stack.infos, filenames=filenames)
@@ -102,7 +126,10 @@ def examine(paths: Sequence[Path], upload: Upload) -> Subject:
 def record_of(subject: Subject, upload: Upload, *, bucket: str) -> dict[str, Any]:
     """The columns of an imagery row."""
     info, band_map, seen = subject.stack.info, subject.band_map, subject.recognition
-    first = upload.files[0]
+    pairs = pair_masks([file.filename for file in upload.files])
+    images = [upload.files[place] for place in pairs]
+    masks = [upload.files[place] for place in pairs.values() if place is not None]
+    first = images[0]
     width, height = upright_size(
         info.width, info.height, orientation_of(subject.stack.files[0], subject.stack.infos[0])
     )
@@ -114,17 +141,16 @@ def record_of(subject: Subject, upload: Upload, *, bucket: str) -> dict[str, Any
         "object_key": first.object_key,
         "content_type": subject.stack.infos[0].media_type,
         "size_bytes": sum(file.size_bytes for file in upload.files),
-        "sha256": digest_of_assets(file.sha256 for file in upload.files),
+        "sha256": digest_of_assets(file.sha256 for file in (*images, *masks)),
         "assets": [
-            Asset(
-                **file.model_dump(),
-                content_type=part.media_type,
-                band_count=part.count,
-                width=width,
-                height=height,
-                dtype=part.dtype,
-            ).model_dump()
-            for file, part in zip(upload.files, subject.stack.infos, strict=True)
+            *(
+                _asset(file, part, "data", width, height)
+                for file, part in zip(images, subject.stack.infos, strict=True)
+            ),
+            *(
+                _asset(file, inspect(mask), "mask", width, height)
+                for file, mask in zip(masks, filter(None, subject.stack.masks), strict=True)
+            ),
         ],
         "width": width,
         "height": height,
@@ -148,6 +174,20 @@ def record_of(subject: Subject, upload: Upload, *, bucket: str) -> dict[str, Any
         "gps": upload.gps.model_dump() if upload.gps else told["gps"],
         "camera": told["camera"],
     }
+
+
+def _asset(
+    file: StoredFile, info: RasterInfo, role: Literal["data", "mask"], width: int, height: int
+) -> dict[str, Any]:
+    return Asset(
+        **file.model_dump(),
+        role=role,
+        content_type=info.media_type,
+        band_count=info.count,
+        width=width,
+        height=height,
+        dtype=info.dtype,
+    ).model_dump()
 
 
 def _plain(numbers: Sequence[float] | None) -> float | Sequence[float] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orthoray.contracts import Findings, Imagery
+from orthoray.contracts import Findings, Imagery, Language
 from orthoray.errors import BadInput, OrthoRayError
 from orthoray.options import AnalysisWish
 from orthoray.ports import StoredFile, Upload
+from orthoray.spectral.maskfiles import with_masks
 from orthoray.spectral.texts import check_language
 from pipelines.planning import Plan, plan_of_record
 from pipelines.single import analyse_files
-from serve_app.imagery.facts import examine, picture_of, record_of
+from pipelines.wording import told_in
+from serve_app.imagery.facts import Subject, examine, picture_of, record_of
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def analyze_image(
@@ -38,7 +44,7 @@ def analyze_image(
 ) -> None:
     """Print the findings, and write the files into `out` (with `report`: into the present folder by default).
 
-    Several files are one image; results are named after the first.
+    Several files are one image; results are named after the first. A mask that lies beside its image goes with it.
 
     Raises:
         OrthoRayError: what is wrong with the image or the wish, in one line.
@@ -47,12 +53,14 @@ def analyze_image(
         if not image.is_file():
             raise BadInput(f"There is no file {image}.")
     code = check_language(language)
-    imagery = _catalogued(images)
+    images = with_masks(images)
+    subject, imagery = _catalogued(images)
+    names = [asset.filename for asset in imagery.images]
     plan = plan_of_record(imagery, wish)
     with _folder(out or (Path() if report else None)) as folder:
-        stem = f"{images[0].stem}-{plan.index_name}"
+        stem = f"{Path(names[0]).stem}-{plan.index_name}"
         files = {"heatmap": folder / f"{stem}.png", "index": folder / f"{stem}.tif"}
-        with _progress(notes) as tell:
+        with _writing(folder, images), _progress(notes) as tell:
             findings = analyse_files(
                 images,
                 [image.name for image in images],
@@ -64,16 +72,20 @@ def analyze_image(
             )
         if report:
             files["report"] = folder / f"{stem}.pdf"
-            files["report"].write_bytes(_report(images, imagery, plan, findings, code, files["heatmap"]))
+            pdf = _report(subject, imagery, plan, findings, code, files["heatmap"])
+            with _writing(folder, images):
+                files["report"].write_bytes(pdf)
         kept = {name: str(path) for name, path in files.items()} if out or report else {}
         result = {
-            "image": ", ".join(image.name for image in images),
+            "image": ", ".join(names),
             "index": plan.index_name,
             **findings.model_dump(mode="json"),
             "files": kept,
         }
         if out:
-            (folder / f"{stem}.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
+            text = json.dumps(result, ensure_ascii=False, indent=2) + "\n"
+            with _writing(folder, images):
+                (folder / f"{stem}.json").write_text(text)
     if as_json:
         typed = json.dumps(result, ensure_ascii=False, indent=2)
         Console(soft_wrap=True, markup=False, highlight=False).print(typed)
@@ -81,15 +93,17 @@ def analyze_image(
         _show(result, Console(highlight=False))
 
 
-def _catalogued(images: Sequence[Path]) -> Imagery:
-    """The record that these files would get in the catalogue; nothing of it is kept, so they have no digests."""
+def _catalogued(images: Sequence[Path]) -> tuple[Subject, Imagery]:
+    """What these files are, and the record that they would get in the catalogue; nothing of it is kept, so they have no
+    digests."""
     files = [
         StoredFile(filename=image.name, object_key="", size_bytes=image.stat().st_size, sha256="")
         for image in images
     ]
     upload = Upload(id=uuid4(), files=files)
-    record = record_of(examine(images, upload), upload, bucket="")
-    return Imagery(**record, created_at=datetime.now(UTC))
+    subject = examine(images, upload)
+    record = record_of(subject, upload, bucket="")
+    return subject, Imagery(**record, created_at=datetime.now(UTC))
 
 
 @contextmanager
@@ -100,11 +114,29 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
         return
     try:
         wanted.mkdir(parents=True, exist_ok=True)
-        yield wanted
     except OSError as error:
-        raise OrthoRayError(
-            f"{wanted} cannot be written: {error.strerror}. Choose another folder with --out."
-        ) from error
+        raise _unwritable(wanted, error) from error
+    yield wanted
+
+
+@contextmanager
+def _writing(folder: Path, images: Sequence[Path]) -> Iterator[None]:
+    """What fails to be written into the folder is told in one line; failures of other files, and of images that lie
+    there, pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        named = {Path(name).resolve() for name in (error.filename, error.filename2) if isinstance(name, str)}
+        read = {image.resolve() for image in images}
+        # a full disk names no file
+        is_ours = error.errno in _FULL or any(path.is_relative_to(folder.resolve()) for path in named - read)
+        if not is_ours:
+            raise
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> OrthoRayError:
+    return OrthoRayError(f"{folder} cannot be written: {error.strerror}. Choose another folder with --out.")
 
 
 @contextmanager
@@ -120,20 +152,26 @@ def _progress(notes: Console) -> Iterator[Any]:
 
 
 def _report(
-    images: Sequence[Path], imagery: Imagery, plan: Plan, findings: Findings, language: str, heatmap: Path
+    subject: Subject, imagery: Imagery, plan: Plan, findings: Findings, language: Language, heatmap: Path
 ) -> bytes:
     from orthoray.reporting.content import content_from_records  # here: most calls write no report
     from orthoray.reporting.document import report_pdf
 
     now = datetime.now(UTC)
-    run = {**findings.model_dump(mode="json"), "index_type": plan.index_name, "completed_at": now.isoformat()}
+    run = {
+        **findings.model_dump(mode="json"),
+        "index_type": plan.index_name,
+        "language": language,
+        "completed_at": now.isoformat(),
+        "provenance": told_in(findings.provenance, plan.index_name, language),
+    }
     content = content_from_records(
         run,
         imagery.model_dump(mode="json"),
         language=language,
         report_id=str(uuid4()),
         created_at=now,
-        original=picture_of(images, plan.band_map),
+        original=picture_of(replace(subject, band_map=plan.band_map)),
         heatmap=heatmap.read_bytes(),
         legend=findings.legend,
     )

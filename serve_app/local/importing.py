@@ -20,8 +20,9 @@ from orthoray.ports import MAX_FILES, AnalysisPort, StoredFile, Upload
 from orthoray.queue import Queue
 from orthoray.remote import remote_by_name
 from orthoray.settings import Settings
+from orthoray.spectral.maskfiles import is_mask, with_masks
 from orthoray.storage.base import CHUNK_BYTES, Storage
-from orthoray.storage.keys import safe_filename, unique_names
+from orthoray.storage.keys import distinct_filenames
 from serve_app.imagery.service import ImageryService
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
@@ -44,7 +45,8 @@ def import_files(
 ) -> bool:
     """Catalogue every image; one that is refused is told and does not stop the rest. Whether all went in.
 
-    With `together` all files make one imagery, in the order of their names where they come from a folder.
+    With `together` all files make one imagery, in the order of their names where they come from a folder. A mask that
+    lies beside its image (`field.tif.msk`) goes with it.
 
     Raises:
         BadInput: a path does not exist, there is no image in any of them, or there are too many for one imagery.
@@ -53,9 +55,7 @@ def import_files(
     files = list(image_files(paths))
     if not files:
         raise BadInput(f"There are no images here (looked for {', '.join(sorted(SUFFIXES))}).")
-    if together and len(files) > MAX_FILES:
-        raise BadInput(f"These are {len(files)} files, and one imagery has at most {MAX_FILES}.")
-    groups = [files] if together else [[file] for file in files]
+    groups = grouped(files, together=together)
     return asyncio.run(_import(settings, groups, bands, sensor, notes))
 
 
@@ -68,6 +68,22 @@ def image_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
         else:
             raise BadInput(f"There is no file or folder {path}.")
+
+
+def grouped(files: Sequence[Path], *, together: bool) -> list[list[Path]]:
+    """The files of each imagery, with the masks that lie beside them.
+
+    Raises:
+        BadInput: there are too many for one imagery.
+    """
+    if together:
+        images = sum(not is_mask(file.name) for file in files)
+        if images > MAX_FILES:
+            raise BadInput(f"These are {images} files, and one imagery has at most {MAX_FILES}.")
+        return [with_masks(files)]
+    groups = [with_masks([file]) for file in files]
+    taken = {mask for _, *masks in groups for mask in masks}
+    return [group for group in groups if group[0] not in taken]
 
 
 async def _import(
@@ -113,7 +129,7 @@ async def _import_one(
 ) -> bool:
     """False when the same files under the same names are in the catalogue already."""
     digests = [await asyncio.to_thread(_digest, path) for path in paths]
-    names = unique_names([safe_filename(path.name) for path in paths])
+    names = distinct_filenames([path.name for path in paths])
     # The id says what the files are, so that an import that was broken off can simply be repeated.
     imagery_id = _import_id([sha256 for sha256, _ in digests], names)
     if await service.find(DEFAULT_TENANT, imagery_id):

@@ -16,7 +16,7 @@ from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 from wired import Services
 
-from orthoray.contracts import AnalysisRequest, Gps, ReportRequest, digest_of_assets
+from orthoray.contracts import AnalysisRequest, Gps, Outcome, ReportRequest, digest_of_assets
 from orthoray.errors import (
     Impossible,
     NotAnImage,
@@ -29,6 +29,8 @@ from orthoray.errors import (
 )
 from orthoray.ports import ImageryQuery, Upload
 from orthoray.queue import Queue
+from orthoray.storage.config import StorageConfig
+from pipelines.tasks import analyse_order
 from serve_app.imagery.repository import SQL, key_row
 from serve_app.local.credentials import first_api_key
 
@@ -74,6 +76,33 @@ async def test_several_files_are_one_record(services: Services, tmp_path: Path) 
     order = await services.analysis.start_run(run.id)
     assert order is not None
     assert order.imagery == imagery
+    await services.imagery.delete("default", imagery.id)
+    assert services.objects() == []
+
+
+async def test_a_mask_is_kept_with_its_image(services: Services, tmp_path: Path) -> None:
+    values = np.full((1, 8, 6), 255, dtype=np.uint8)
+    values[:, :4] = 0
+    mask = write_bands(tmp_path / "mask.tif", values).read_bytes()
+    image = write_bands(tmp_path / "field.tif", fields(), RGBN, **UTM).read_bytes()
+    imagery = await services.register(files={"field.tif.msk": mask, "field.tif": image})
+    assert await services.imagery.get("default", imagery.id) == imagery
+    assert [(asset.filename, asset.role) for asset in imagery.assets] == [
+        ("field.tif", "data"),
+        ("field.tif.msk", "mask"),
+    ]
+    assert (imagery.band_count, imagery.bands) == (4, {"R": 1, "G": 2, "B": 3, "N": 4})
+    run = await services.analysis.create("default", AnalysisRequest(imagery_id=imagery.id, index_type="NDVI"))
+    order = await services.analysis.start_run(run.id)
+    assert order is not None
+    assert order.imagery == imagery
+    *_, outcome = analyse_order(StorageConfig(root=tmp_path / "storage"), order)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.statistics.valid_pixels, outcome.statistics.nodata_pixels) == (24, 24)
+    for key in (outcome.heatmap_key, outcome.index_key):
+        services.storage.delete("heatmaps", key)
+    with pytest.raises(Impossible, match="its image is missing"):
+        await services.register(files={"field.tif.msk": mask})
     await services.imagery.delete("default", imagery.id)
     assert services.objects() == []
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orthoray import options, ports
 from orthoray.options import AnalysisOptions, AnalysisWish, RasterType
-from orthoray.spectral import encoding, indices, stack
+from orthoray.spectral import encoding, expression, indices, stack
 from orthoray.spectral.stretch import NAMES
 from orthoray.spectral.thresholds import ADAPTIVE
 
@@ -18,6 +18,7 @@ def test_the_limits_are_those_of_the_spectral_package() -> None:
     assert ports.MAX_FILES == stack.MAX_FILES
     assert options.MAX_BANDS == stack.MAX_BANDS
     assert options.MAX_CONSTANTS == indices.MAX_CONSTANTS
+    assert options.MAX_EXPRESSION > expression.MAX_LENGTH, "its parser tells where a formula is too long"
     assert get_args(RasterType) == get_args(encoding.Raster)
 
 

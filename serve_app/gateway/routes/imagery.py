@@ -13,7 +13,7 @@ from orthoray.contracts import Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import imagery_prefix, thumbnail_key
 from orthoray.moments import Moment
-from orthoray.ports import MAX_FILES, Caller, ImageryQuery, Upload
+from orthoray.ports import MAX_PARTS, Caller, ImageryQuery, Upload
 from orthoray.storage.base import Storage
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import (
@@ -44,7 +44,7 @@ def _upload_form() -> dict[str, Any]:
                 "type": "array",
                 "items": {"type": "string", "format": "binary"},
                 "minItems": 1,
-                "maxItems": MAX_FILES,
+                "maxItems": MAX_PARTS,
             },
             **fields,
         },
@@ -66,7 +66,8 @@ async def upload(
     """`bands` names the bands in order, such as `R,G,B,N`, where the files themselves do not.
 
     Files of one size and place, such as a satellite scene with a file for each band, make one imagery: send `file` several
-    times. Bands are numbered through all files in the order in which they were sent.
+    times. Bands are numbered through all files in the order in which they were sent. A mask as GDAL writes it,
+    `field.tif.msk`, is sent beside its `field.tif`.
     """
     stored = await receive_upload(
         request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from pypdf import PdfReader
 from rasters import RGBN, UTM, fields, write_bands
 from typer.testing import CliRunner
 
 from orthoray.errors import BadInput, Impossible, MissingBands, NotAnImage, OrthoRayError, UnknownIndex
 from serve_app.cli import app
+from serve_app.local import analyzing
 
 NO_RAY = """
 import sys
@@ -71,6 +76,20 @@ def test_files_in_a_folder(image: Path, tmp_path: Path) -> None:
     assert (out / "field[1]-NDVI.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("language", ["ru", "ro"])
+def test_the_report_is_in_its_language_throughout(image: Path, tmp_path: Path, language: str) -> None:
+    options = (
+        "-i expr --expression (N-R)/(N+R+L) --constant L=0.3 --sensor rgbn --scale 1 --soil-mask NDVI>0.1"
+    )
+    assert (
+        analyze(image, *options.split(), "--out", tmp_path, "--report", "--language", language).exit_code == 0
+    )
+    pages = PdfReader(tmp_path / "field[1]-expr.pdf").pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    assert "L = 0.3" in text
+    assert not re.findall(r"\b(?:the|and|of|with|image|sensor|User|user|rgbn|bands)\b", text)
+
+
 def result_of(*arguments: object) -> dict[str, Any]:
     done = analyze(*arguments, "--json")
     assert done.exit_code == 0, done.exception
@@ -93,6 +112,34 @@ def test_several_files_are_one_image(tmp_path: Path) -> None:
         f"farm_red-NDVI.{suffix}" for suffix in ("json", "pdf", "png", "tif")
     ]
     assert isinstance(analyze(files[0], files[0]).exception, Impossible)
+
+
+def with_mask(image: Path) -> Path:
+    """The mask file that GDAL writes beside an image: the upper half is no data."""
+    values = np.full((8, 6), 255, dtype=np.uint8)
+    values[:4] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(image, "r+") as dataset:
+        dataset.write_mask(values)
+    return image.with_name(f"{image.name}.msk")
+
+
+def test_a_mask_beside_the_image_counts(image: Path, tmp_path: Path) -> None:
+    mask = with_mask(image)
+    assert mask.is_file()
+    out = tmp_path / "out"
+    found = result_of(image, "--out", out, "--report")
+    assert (found["statistics"]["valid_pixels"], found["statistics"]["nodata_pixels"]) == (24, 24)
+    assert found["image"] == image.name
+    assert sorted(path.suffix for path in out.iterdir()) == [".json", ".pdf", ".png", ".tif"]
+    assert result_of(mask, image)["statistics"] == found["statistics"]
+    elsewhere = tmp_path / "masks" / mask.name
+    elsewhere.parent.mkdir()
+    mask.rename(elsewhere)
+    assert result_of(image)["statistics"]["nodata_pixels"] == 0
+    assert result_of(image, elsewhere)["statistics"] == found["statistics"]
+    alone = analyze(elsewhere).exception
+    assert isinstance(alone, Impossible)
+    assert "its image is missing" in str(alone)
 
 
 def test_the_options_reach_the_analysis(image: Path, tmp_path: Path) -> None:
@@ -152,6 +199,60 @@ def test_a_file_that_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"not an image")
     assert isinstance(analyze(tmp_path / "a.jpg").exception, NotAnImage)
     assert isinstance(analyze(tmp_path / "none.jpg").exception, BadInput)
+
+
+def test_a_folder_that_cannot_be_written(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = analyze(image, "--out", tmp_path / "file" / "out")
+    assert isinstance(done.exception, OrthoRayError)
+    assert "cannot be written: Not a directory. Choose another folder with --out." in str(done.exception)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pdf", "json"])
+def test_a_result_that_cannot_be_written(image: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / "out"
+    (out / f"field[1]-NDVI.{suffix}").mkdir(parents=True)
+    done = analyze(image, "--out", out, "--report")
+    assert isinstance(done.exception, OrthoRayError)
+    assert f"{out} cannot be written: Is a directory." in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("code", "named", "told"),
+    [
+        (errno.ENOSPC, None, True),
+        (errno.EACCES, "field[1]-NDVI.png", True),
+        (errno.EACCES, "field[1].tif", False),
+        (errno.EIO, None, False),
+        (errno.EACCES, "/etc/fonts", False),
+    ],
+)
+def test_only_what_concerns_the_folder_is_told_of_it(
+    image: Path, monkeypatch: pytest.MonkeyPatch, code: int, named: str | None, told: bool
+) -> None:
+    name = None if named is None else str(image.parent / named)
+    failure = OSError(code, os.strerror(code), name)
+
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(analyzing, "analyse_files", fail)
+    done = analyze(image, "--out", image.parent)
+    if told:
+        assert isinstance(done.exception, OrthoRayError)
+        assert os.strerror(code) in str(done.exception)
+    else:
+        assert done.exception is failure
+
+
+def test_a_report_that_fails_is_not_told_of_the_folder(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = FileNotFoundError(errno.ENOENT, "No such file", "/usr/share/fonts/none.ttf")
+
+    def fail(*_arguments: Any) -> bytes:
+        raise failure
+
+    monkeypatch.setattr(analyzing, "_report", fail)
+    assert analyze(image, "--out", image.parent, "--report").exception is failure
 
 
 def test_a_process_of_its_own_does_not_import_ray(image: Path) -> None:

@@ -95,6 +95,20 @@ def test_a_formula_is_told_where_it_is_wrong(house: Any) -> None:
     assert answer["position"] == 6
 
 
+@pytest.mark.parametrize("soil_mask", [False, True])
+@pytest.mark.parametrize(("expression", "position"), [("", 0), ("G/R" + "+G" * 249, 500)])
+def test_the_place_is_told_of_empty_and_long_formulas_too(
+    house: Any, expression: str, position: int, soil_mask: bool
+) -> None:
+    body: dict[str, Any] = {"index_type": "expr", "expression": expression}
+    if soil_mask:
+        body = {"soil_mask": {**body, "above": 0}}
+    answer = house.client.post("/analysis-runs", json={"imagery_id": house.upload().json()["id"], **body})
+    assert answer.status_code == 422
+    assert answer.json()["position"] == position
+    assert answer.json()["part"] == expression[500:]
+
+
 @pytest.mark.parametrize("what", RESULTS)
 def test_results_of_a_run_under_way_are_409(house: Any, what: str) -> None:
     run = house.run()

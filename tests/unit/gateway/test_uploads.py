@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasters import UTM, fields, write_bands
 
 from orthoray.errors import NotFound, Unavailable
@@ -158,11 +160,93 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_files_of_one_name_are_kept_apart(house: Any, tmp_path: Path) -> None:
-    (_, red), (_, near_infrared) = bands_apart(tmp_path)
-    record = send(house, ("a.tif", red), ("../A.tif", near_infrared), bands="R,N").json()
-    assert [asset["filename"] for asset in record["assets"]] == ["a.tif", "A-2.tif"]
-    assert house.storage.get_bytes("imagery", record["assets"][1]["object_key"]) == near_infrared
+@pytest.mark.parametrize("names", [("a.tif", "../A.tif"), ("field_red.tif", "field_red.tif")])
+def test_two_files_of_one_name_are_refused(house: Any, tmp_path: Path, names: tuple[str, str]) -> None:
+    contents = [content for _, content in bands_apart(tmp_path)]
+    for bands in ({"bands": "R,N"}, {}):
+        answer = send(house, *zip(names, contents, strict=True), **bands)
+        assert answer.status_code == 422
+        assert "Two files are called" in answer.json()["detail"]
+        assert "names that tell them apart" in answer.json()["detail"]
+    assert house.objects == []
+
+
+def masked(folder: Path, bands: int = 1, size: tuple[int, int] = (8, 6)) -> bytes:
+    """A mask file that hides the upper half."""
+    values = np.full((bands, *size), 255, dtype=np.uint8)
+    values[:, : size[0] // 2] = 0
+    return write_bands(folder / "mask.tif", values, **UTM).read_bytes()
+
+
+def test_a_mask_comes_with_its_image(house: Any, tmp_path: Path) -> None:
+    red, near_infrared = bands_apart(tmp_path)
+    mask = ("field_red.tif.msk", masked(tmp_path))
+    answer = send(house, mask, red, near_infrared, scale="0.0001")
+    record = answer.json()
+    assert answer.status_code == 201, answer.text
+    assert record["bands"] == {"R": 1, "N": 2}
+    assert record["band_count"] == 2
+    assert [(asset["filename"], asset["role"]) for asset in record["assets"]] == [
+        ("field_red.tif", "data"),
+        ("field_nir.tif", "data"),
+        ("field_red.tif.msk", "mask"),
+    ]
+    assert record["original_filename"] == "field_red.tif"
+    assert record["sha256"] == sha256("".join(asset["sha256"] for asset in record["assets"]).encode())
+    assert record["size_bytes"] == sum(len(content) for _, content in (red, near_infrared, mask))
+    place = answer.headers["location"]
+    assert house.client.get(f"{place}/content?asset=2").content == mask[1]
+    thumbnail = np.asarray(Image.open(io.BytesIO(house.client.get(f"{place}/thumbnail").content)))
+    assert (thumbnail[:4, :, 3] == 0).all()
+    assert (thumbnail[4:, :, 3] == 255).all()
+    assert house.client.delete(place).status_code == 204
+    assert house.objects == []
+
+
+def test_reflectance_beside_camera_numbers_is_refused_before_there_is_a_run(
+    house: Any, tmp_path: Path
+) -> None:
+    red = write_bands(tmp_path / "field_red.tif", fields()[:1], **UTM).read_bytes()
+    near_infrared = bands_apart(tmp_path)[1]
+    record = send(house, ("field_red.tif", red), near_infrared).json()
+    run = {"imagery_id": record["id"], "index_type": "NDVI"}
+    answer = house.client.post("/analysis-runs", json=run)
+    assert answer.status_code == 422
+    assert "N (uint16) in plain camera numbers, but R (float32)" in answer.json()["detail"]
+    assert "scale with one number per band" in answer.json()["detail"]
+    assert house.client.post("/analysis-runs", json=run | {"scale": 0.0001}).status_code == 422
+    assert house.client.post("/analysis-runs", json=run | {"scale": [1, 0.0001]}).status_code == 202
+    scaled = send(house, ("field_red.tif", red), near_infrared, scale="1,0.0001").json()
+    assert house.client.post("/analysis-runs", json=run | {"imagery_id": scaled["id"]}).status_code == 202
+
+
+def test_masks_that_are_refused(house: Any, tmp_path: Path) -> None:
+    red, _ = bands_apart(tmp_path)
+    for name, content, words, status in (
+        ("other.tif.msk", masked(tmp_path), "its image is missing", 422),
+        ("field_red.tif.msk", masked(tmp_path, size=(8, 7)), "differ in size: 7 x 8 and 6 x 8", 422),
+        ("field_red.tif.msk", masked(tmp_path, bands=2), "has 2 bands", 422),
+        ("field_red.tif.msk", house.png, "is not a mask", 422),
+        ("field_red.tif.msk", masked(tmp_path)[:-20], "incomplete", 415),
+    ):
+        answer = send(house, red, (name, content))
+        assert answer.status_code == status, answer.text
+        assert words in answer.json()["detail"]
+        assert house.objects == []
+    alone = send(house, ("field.tif.msk", masked(tmp_path)))
+    assert alone.status_code == 422
+    assert "send field.tif and its mask together" in alone.json()["detail"]
+
+
+def test_masks_are_not_counted_as_files(house: Any) -> None:
+    images = [(f"{number}.png", house.png) for number in range(16)]
+    masks = [(f"{name}.msk", house.png) for name, _ in images]
+    assert "is not a mask" in send(house, *images, *masks).json()["detail"], "there may be so many"
+    for files in ((*images, ("16.png", house.png), masks[0]), (*images, *masks, ("16.png", house.png))):
+        answer = send(house, *files)
+        assert answer.status_code == 422
+        assert "at most 16 files" in answer.json()["detail"]
+    assert house.objects == []
 
 
 def test_files_that_do_not_belong_together(house: Any, tmp_path: Path) -> None:

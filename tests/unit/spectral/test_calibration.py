@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from orthoray.errors import Impossible
-from orthoray.spectral.calibration import Calibration, calibrate, refuse_raw
+from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture, refuse_raw
 from orthoray.spectral.sensors import Recognition
 
 
@@ -46,7 +46,6 @@ LANDSAT = Recognition("landsat-8-9", "Landsat", "", scales=(0.0000275, 0.0000275
 def test_by_tags(info: Fake, state: str, source: str) -> None:
     found = calibrate(info)
     assert (found.state, found.source, found.aligned) == (state, source, True)
-    assert found.is_identity == (source == "none")
 
 
 def test_impossible_tags_are_ignored_with_a_word() -> None:
@@ -128,4 +127,70 @@ def test_as_json() -> None:
         "source": "caller",
         "aligned": True,
         "reason": "Scale and offset were given with the request.",
+        "per_band": False,
     }
+
+
+def mixed(
+    dtypes: tuple[str, str], scales: tuple[float, float], *, source: str = "file tags", per_band: bool = False
+) -> None:
+    found = Calibration("unknown", scales, (0.0, 0.0), source, per_band=per_band)
+    refuse_mixture({"R": 1, "N": 2}, dtypes, found)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "scales", "source", "example"),
+    [
+        (("float32", "uint16"), (1.0, 1.0), "none", "1,0.0001"),
+        (("uint8", "float64"), (1.0, 0.5), "file tags", "0.0001,0.5"),
+        (("uint16", "uint16"), (0.0001, 1.0), "file tags", "0.0001,0.0001"),
+        (("float32", "float32"), (0.01, 1.0), "file tags", "0.01,1"),
+        (("float32", "uint16"), (0.0001, 0.0001), "caller", "1,0.0001"),
+    ],
+)
+def test_reflectance_and_camera_numbers_are_not_mixed(
+    dtypes: tuple[str, str], scales: tuple[float, float], source: str, example: str
+) -> None:
+    with pytest.raises(Impossible, match="not in the same units") as caught:
+        mixed(dtypes, scales, source=source)
+    assert f"one number per band, in the order of the bands in the files (such as {example})" in str(
+        caught.value
+    )
+    assert f"R ({dtypes[0]}" in str(caught.value)
+    assert f"N ({dtypes[1]}" in str(caught.value)
+    assert caught.value.fields["dtypes"] == {"R": dtypes[0], "N": dtypes[1]}
+    mixed(dtypes, scales, source="caller", per_band=True)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "scales"),
+    [
+        (("uint16", "uint8"), (1.0, 1.0)),
+        (("float32", "float64"), (1.0, 1.0)),
+        (("uint16", "int16"), (0.0001, 2.75e-05)),
+        (("uint16", "float32"), (0.0001, 1.0)),
+        (("uint16", "float32"), (0.0001, 0.0001)),
+        (("float32", "float32"), (0.01, 0.02)),
+    ],
+)
+def test_bands_that_may_stand_in_one_formula(dtypes: tuple[str, str], scales: tuple[float, float]) -> None:
+    mixed(dtypes, scales)
+
+
+def test_only_bands_in_use_are_compared_and_temperature_with_none() -> None:
+    found = Calibration("unknown", (1.0, 1.0, 0.01), (0.0,) * 3, "none")
+    dtypes = ("float32", "uint16", "float32")
+    refuse_mixture({"R": 1}, dtypes, found)
+    refuse_mixture({}, dtypes, found)
+    refuse_mixture({"R": 1, "T": 3}, dtypes, found)
+    with pytest.raises(Impossible):
+        refuse_mixture({"R": 1, "T": 2}, dtypes, found)
+    many = Calibration("unknown", (1.0,) * 20, (0.0,) * 20, "none")
+    with pytest.raises(Impossible, match="in the files, so that each becomes reflectance"):
+        refuse_mixture({"R": 1, "N": 2}, ("float32",) + ("uint8",) * 19, many)
+
+
+def test_a_scale_for_each_band_is_the_callers_answer() -> None:
+    assert calibrate(Fake(), scale=[0.5, 0.5]).per_band
+    assert not calibrate(Fake(), scale=0.5).per_band
+    assert not calibrate(Fake(), offset=[1, 2]).per_band

@@ -128,6 +128,34 @@ def test_several_files_each_with_its_own_nodata(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.zeros_like(place) if masked is None else masked, place)
 
 
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("compress", ["deflate", "packbits"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_mask_files(tmp_path: Path, tiled: bool, compress: str, count: int) -> None:
+    rng = np.random.default_rng(6)
+    bands = {name: bands_of(count=2) for name in "ab"}
+    shown = rng.random((count, HEIGHT, WIDTH)) > 0.1
+    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 32} if tiled else {}
+    files = [write_bands(tmp_path / f"{name}.tif", bands[name], nodata=99, **tiles) for name in "ab"]
+    mask = write_bands(tmp_path / "b.tif.msk", shown.astype(np.uint8) * 255, compress=compress, **tiles)
+    infos = [inspect(path) for path in files]
+    for wanted in ([(1, 2), (0, 1)], [(0, 1)], [(1, 2), (1, 1)]):
+        own = [number for file, number in wanted if file == 1]
+        hidden = np.zeros((HEIGHT, WIDTH), bool)
+        for file, number in wanted:
+            hidden |= bands["ab"[file]][number - 1] == 99
+        for number in own:
+            hidden |= ~shown[0 if count == 1 else number - 1]
+        with open_bands(files, infos, wanted, None, [None, mask]) as reader:
+            assert reader.fits_pieces == (tiled and (compress == "deflate" or not own))
+            for window in WINDOWS:
+                arrays, masked = reader.read(window)
+                for array, (file, number) in zip(arrays, wanted, strict=True):
+                    np.testing.assert_array_equal(array, bands["ab"[file]][number - 1][window.toslices()])
+                place = hidden[window.toslices()]
+                np.testing.assert_array_equal(np.zeros_like(place) if masked is None else masked, place)
+
+
 @pytest.mark.parametrize("compress", ["deflate", "packbits"])
 def test_damaged_pixels(write_tiff: WriteTiff, compress: str) -> None:
     noise = np.random.default_rng(4).integers(0, 255, (2, HEIGHT, WIDTH), dtype=np.uint8)

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from orthoray.errors import Impossible, NotAnImage, TooLarge
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.raster import inspect, open_raster, read_window
-from orthoray.spectral.stack import inspect_stack, open_stack, read_stack_window
+from orthoray.spectral.stack import Stack, inspect_stack, open_stack, read_stack_window
 
 WriteTiff = Callable[..., Path]
 
@@ -120,6 +120,59 @@ def test_masks_of_all_files_count(write_tiff: WriteTiff) -> None:
     assert sorted(zip(*np.nonzero(mask), strict=True)) == [(2, 2), (4, 4)]
 
 
+def hidden_in(*places: tuple[int, int]) -> Any:
+    """A mask as GDAL stores it: 0 at some (row, column), else 255."""
+    values = np.full((ROWS, COLUMNS), 255, "uint8")
+    for place in places:
+        values[place] = 0
+    return values
+
+
+def masked_at(stack: Stack, numbers: list[int], window: Window | None = None) -> list[tuple[int, int]]:
+    with open_stack(stack) as datasets:
+        mask = read_stack_window(datasets, stack, window, numbers)[1]
+    return [(int(row), int(column)) for row, column in np.argwhere(mask)]
+
+
+def test_the_mask_file_of_a_single_file(write_tiff: WriteTiff) -> None:
+    image = write_tiff(ramp(0, bands=3), "a.tif", nodata=2, **PLACE)
+    shared = write_tiff(hidden_in((4, 5)), "a.tif.msk")
+    stack = inspect_stack([image], masks=[shared])
+    assert (stack.masks, stack.info) == ((shared,), inspect(image))
+    assert stack.dtypes == ("uint16",) * 3
+    assert masked_at(stack, [1]) == [(0, 2), (4, 5)]
+    assert masked_at(stack, [3]) == [(4, 5)]
+    assert masked_at(stack, [3], Window(2, 3, 5, 4)) == [(1, 3)]
+    own = write_tiff(np.stack([hidden_in((1, 1)), hidden_in((2, 2)), hidden_in((3, 3))]), "b.tif.msk")
+    stack = inspect_stack([image], masks=[own])
+    assert masked_at(stack, [3, 2]) == [(2, 2), (3, 3)]
+
+
+def test_the_mask_files_of_several_files(write_tiff: WriteTiff) -> None:
+    files = [write_tiff(ramp(0, bands=number), f"{number}.tif", **PLACE) for number in (1, 2, 1)]
+    masks = [
+        None,
+        write_tiff(np.stack([hidden_in((1, 1)), hidden_in((2, 2))]), "2.tif.msk"),
+        write_tiff(hidden_in((6, 8)), "3.tif.msk", compress="deflate"),
+    ]
+    stack = inspect_stack(files, masks=masks)
+    assert stack.info.count == 4
+    assert masked_at(stack, [1]) == []
+    assert masked_at(stack, [1, 3]) == [(2, 2)]
+    assert masked_at(stack, [4, 2, 1]) == [(1, 1), (6, 8)]
+    with pytest.raises(ValueError, match="one mask or None"):
+        inspect_stack(files, masks=masks[:2])
+
+
+def test_a_mask_that_does_not_fit(write_tiff: WriteTiff) -> None:
+    image, fitting = write_tiff(ramp(0), "a.tif"), write_tiff(hidden_in(), "fits.msk")
+    wide = write_tiff(np.zeros((ROWS, COLUMNS + 1), "uint8"), "wide.msk")
+    with pytest.raises(Impossible, match=r"^red\.tif\.msk and red\.tif differ in size: 10 x 7 and 9 x 7"):
+        inspect_stack([image], ["red.tif"], masks=[wide])
+    with pytest.raises(Impossible, match=r"^b\.tif\.msk and b\.tif differ in size"):
+        inspect_stack([image, image], ["a.tif", "b.tif"], masks=[fitting, wide])
+
+
 def other(**changes: Any) -> dict[str, Any]:
     return PLACE | changes
 
@@ -137,7 +190,7 @@ def other(**changes: Any) -> dict[str, Any]:
         ),
         (
             (ROWS, COLUMNS),
-            other(transform=Affine(0.50001, 0, 600_000, 0, -0.5, 5_200_000)),
+            other(transform=Affine(0.5001, 0, 600_000, 0, -0.5, 5_200_000)),
             "do not lie on one grid",
         ),
         (
@@ -158,13 +211,10 @@ def test_what_differs_is_told(
 
 
 def test_rounding_of_another_program_is_no_difference(write_tiff: WriteTiff) -> None:
-    near = other(transform=Affine(0.5 + 1e-9, 0, 600_000 + 1e-7, 0, -0.5, 5_200_000))
-    assert (
-        inspect_stack(
-            [write_tiff(ramp(0), "a.tif", **PLACE), write_tiff(ramp(0), "b.tif", **near)]
-        ).info.count
-        == 2
-    )
+    first = write_tiff(ramp(0), "a.tif", **PLACE)
+    for pixel, east in ((0.5 + 1e-9, 600_000 + 1e-7), (0.5, 600_000.00005), (0.50002, 600_000)):
+        near = other(transform=Affine(pixel, 0, east, 0, -0.5, 5_200_000))
+        assert inspect_stack([first, write_tiff(ramp(0), "b.tif", **near)]).info.count == 2
 
 
 def test_photos_without_a_place_need_one_size_only(write_tiff: WriteTiff) -> None:

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthoray.errors import BadInput, ConfigurationError
+from orthoray.errors import BadInput, ConfigurationError, Impossible
 from orthoray.storage.keys import (
+    MAX_COMPONENT_BYTES,
     check_bucket,
     check_folder,
     check_key,
     check_prefix,
+    distinct_filenames,
     safe_filename,
-    unique_names,
 )
 
 
@@ -94,13 +95,23 @@ def test_refuses_bucket_names_that_s3_refuses(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "unique"),
+    "names",
     [
-        (["a.tif", "b.tif"], ["a.tif", "b.tif"]),
-        (["a.tif", "a.tif", "A.TIF"], ["a.tif", "a-2.tif", "A-3.TIF"]),
-        (["a.tif", "a-2.tif", "a.tif"], ["a.tif", "a-2.tif", "a-3.tif"]),
-        (["file", "file"], ["file", "file-2"]),
+        ["a.tif", "b.tif", "A.TIF"],
+        ["red/a.tif", "nir/a.tif"],
+        ["", "file"],
+        ["a.tif.msk", "x/a.tif.MSK"],
+        ["\u0435\u0308.tif", "\u0401.tif"],
     ],
 )
-def test_a_name_that_is_taken_gets_a_number(names: list[str], unique: list[str]) -> None:
-    assert unique_names(names) == unique
+def test_two_files_of_one_name_are_refused(names: list[str]) -> None:
+    with pytest.raises(Impossible, match=r"Two files are called .*names that tell them apart"):
+        distinct_filenames(names)
+
+
+def test_a_mask_keeps_the_name_of_its_image() -> None:
+    assert distinct_filenames(["../a.tif", "b/a.tif.msk"]) == ["a.tif", "a.tif.msk"]
+    image, mask = distinct_filenames(["x" * 300 + ".tif", "x" * 300 + ".tif.msk"])
+    assert mask == f"{image}.msk"
+    assert len(mask) <= MAX_COMPONENT_BYTES
+    assert distinct_filenames([".msk"]) == ["msk"]
