@@ -36,7 +36,10 @@ def draw(
 ) -> dict[str, Any]:
     """Write the heatmap of `picture`, float32 (rows, columns) with NaN where there is no value, and return its legend.
 
-    `photos` are the image's files, over which a blended heatmap is laid.
+    `photos` are the image's files, over which a blended heatmap is laid. Their size does not matter: a blend takes
+    at most 14 bytes for each pixel of `picture` (photo, colours, mask, and the PNG twice), and while the photo is read
+    at most 350 MB for bands, a window and GDAL's cache. A process that blends 30 megapixels of three uint16 bands
+    stays below 450 MB.
     """
     low, high = limits_for(
         plan.stretch or CLASSES,
@@ -52,14 +55,22 @@ def draw(
         target.write_bytes(heatmap_png(picture, low, high, cmap))
     else:
         rows, columns = picture.shape
-        photo = preview(photos, band_map, max(rows, columns))
-        photo = np.asarray(cv2.resize(photo, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        photo = _photo(photos, band_map, rows, columns)
         shown = blend_png(
-            np.ascontiguousarray(photo[..., :3]),
-            colorize(picture, low, high, cmap),
+            photo[..., :3],
+            colorize(picture, low, high),
             palette(cmap),
             plan.blend,
             outside=photo[..., 3] == 0,
         )
         target.write_bytes(shown)
     return legend_dict(low, high, cmap, title=plan.index_name, classes=thresholds, language=language)
+
+
+def _photo(photos: Sequence[Path], band_map: BandMap, rows: int, columns: int) -> npt.NDArray[np.uint8]:
+    """The image at the size of its picture: uint8 (rows, columns, 4), RGBA."""
+    photo = preview(photos, band_map, max(rows, columns), oversampling=1)
+    if photo.shape[:2] == (rows, columns):
+        return photo
+    # halving rounds another way than fitting a side: a row or a column at most
+    return np.asarray(cv2.resize(photo, (columns, rows), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)

@@ -59,7 +59,7 @@ def circumstances(plan: Plan, found: IndexResult, calibration: Calibration) -> C
         legacy=index is None or index.legacy,
         high_is_good=index.high_is_good if index else True,
         domain=index.domain if index else "vegetation",
-        relative=plan.thresholds.relative,
+        method=plan.thresholds.method,
         # the legacy indices are made for photos as they are stored
         state=None if plan.via_old else calibration.state,
         aligned=calibration.aligned,
@@ -68,7 +68,7 @@ def circumstances(plan: Plan, found: IndexResult, calibration: Calibration) -> C
         invalid_pixels=counted.invalid_pixels,
         background_pixels=counted.background_pixels,
         out_of_range_pixels=counted.out_of_range_pixels,
-        odd_reflectance_fraction=found.odd_fraction,
+        odd_pixel_fraction=found.odd_fraction,
     )
 
 
@@ -90,6 +90,8 @@ def findings(
     rows = table or class_table(
         found.statistics.class_pixels, thresholds, language, found.statistics.pixel_area_m2
     )
+    if table is None and not seen.aligned:
+        verdict = None  # what OLD advises is for photos of a field
     words = verdict or conclusion(rows, language, index_name=plan.index_name, circumstances=seen)
     return Findings(
         stats=stats or stats_by_label(rows),

@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from orthoray.contracts import AnalysisRun, Language, Note, Statistics
-from orthoray.spectral.classes import CLASS_NAMES, stats_by_label
+from orthoray.spectral.classes import stats_by_label
+from orthoray.spectral.presets import find_sensor
 from orthoray.spectral.texts import TEXTS
-from orthoray.spectral.thresholds import LEGACY_INDICES, threshold_source
+from orthoray.spectral.thresholds import CLASS_NAMES, LEGACY_INDICES, method_of, threshold_source
 from orthoray.spectral.verdict import Circumstances, conclusion, notes
 
 
 def in_language(run: AnalysisRun, language: Language) -> AnalysisRun:
     """The run with words of `language`; classes that a user's own OLD package named keep its words."""
-    run = _with_source(run, language)
+    run = run.model_copy(update={"provenance": told_in(run.provenance, run.index_type, language)})
     found = run.statistics
     if language == run.language or found is None or any(row.name not in CLASS_NAMES for row in found.classes):
         return run
@@ -32,6 +33,23 @@ def in_language(run: AnalysisRun, language: Language) -> AnalysisRun:
             "warnings": _translated(run.warnings, notes(circumstances, language)),
         }
     )
+
+
+def told_in(provenance: dict[str, Any] | None, index_name: str, language: Language) -> dict[str, Any] | None:
+    """The provenance with the source of its thresholds in the language, and with the title of its sensor.
+
+    Records tell that source in English, whatever the run's language, and earlier ones have the key of a sensor alone.
+    """
+    facts = provenance or {}
+    thresholds, preset = facts.get("thresholds"), find_sensor(str(facts.get("sensor") or ""))
+    told: dict[str, Any] = {}
+    if preset is not None:
+        told["sensor_title"] = preset.title
+    if isinstance(thresholds, dict):
+        cuts, crop = thresholds.get("cuts") or (), thresholds.get("crop")
+        source = threshold_source(str(thresholds.get("id")), index_name, cuts, crop, language)
+        told["thresholds"] = {**thresholds, "source": source or thresholds.get("source")}
+    return {**facts, **told} if told else provenance
 
 
 def presumed(index_name: str, *, needs_reflectance: bool, dtype: str, valid_fraction: float) -> Circumstances:
@@ -52,9 +70,10 @@ def presumed(index_name: str, *, needs_reflectance: bool, dtype: str, valid_frac
 
 def _circumstances(run: AnalysisRun, found: Statistics) -> Circumstances:
     facts: dict[str, Any] = run.provenance or {}
-    kept = facts.get("circumstances")
+    kept, thresholds = facts.get("circumstances"), facts.get("thresholds")
     if isinstance(kept, dict):
-        return Circumstances.from_dict(kept)
+        named = thresholds.get("id") if isinstance(thresholds, dict) else None
+        return Circumstances.from_dict({"method": method_of(str(named)), **kept})
     return presumed(
         run.index_type,
         needs_reflectance=bool(facts.get("needs_reflectance")),
@@ -70,19 +89,6 @@ def _translated(warnings: Iterable[Note], known: Iterable[dict[str, str]]) -> li
         note.model_copy(update={"text": texts[note.code]}) if note.code in texts else note
         for note in warnings
     ]
-
-
-def _with_source(run: AnalysisRun, language: Language) -> AnalysisRun:
-    """Records tell the source of their thresholds in English, whatever the run's language."""
-    facts = run.provenance or {}
-    thresholds = facts.get("thresholds")
-    if not isinstance(thresholds, dict):
-        return run
-    cuts, crop = thresholds.get("cuts") or (), thresholds.get("crop")
-    source = threshold_source(str(thresholds.get("id")), run.index_type, cuts, crop, language)
-    if source in {None, thresholds.get("source")}:
-        return run
-    return run.model_copy(update={"provenance": {**facts, "thresholds": {**thresholds, "source": source}}})
 
 
 def _valid_fraction(found: Statistics) -> float:

@@ -11,7 +11,13 @@ from typing import Any
 
 from orthoray.reporting import records
 from orthoray.reporting.formats import significant
-from orthoray.reporting.provenance import describes_health, notes_beside, provenance_words
+from orthoray.reporting.provenance import (
+    USER_FORMULA,
+    describes_health,
+    formula_words,
+    notes_beside,
+    provenance_words,
+)
 from orthoray.reporting.purposes import purpose_of
 from orthoray.reporting.texts import DEFAULT_LANGUAGE, Texts, texts_for
 from orthoray.reporting.theme import PALETTE, Palette
@@ -134,7 +140,7 @@ class ReportContent:
     `language` is a tag of `texts.LANGUAGES`; pictures are encoded images or paths of them; `provenance`
     maps a key of `texts.PHRASES` (or a word of the caller's own) to what is printed beside it. `notes` are
     what to bear in mind beside the conclusion; `describes_health` is whether the names of the classes may be
-    taken at their word.
+    taken at their word, `relative` whether the image's own values gave the classes.
     """
 
     language: str = DEFAULT_LANGUAGE
@@ -153,6 +159,7 @@ class ReportContent:
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     describes_health: bool = True
+    relative: bool = False
     palette: Palette = PALETTE
 
 
@@ -198,6 +205,7 @@ def content_from_records(
         provenance=provenance_words(run, texts),
         notes=notes_beside(run, conclusion),
         describes_health=describes_health(run),
+        relative=_is_relative(provenance),
         palette=palette,
     )
 
@@ -235,12 +243,16 @@ def _image(imagery: Mapping[str, Any]) -> ImageFacts:
 
 def _index(run: Mapping[str, Any], provenance: Mapping[str, Any], own: IndexText, texts: Texts) -> IndexFacts:
     name = records.text(run.get("index_type")) or records.text(provenance.get("index"))
+    # the record's words on a formula of the request are English, and its reference is the request
+    requested = name == USER_FORMULA
+    long_name = texts("user_formula") if requested else records.text(provenance.get("long_name"))
+    formula = records.text(provenance.get("formula"))
     return IndexFacts(
         name=name,
-        long_name=own.long_name or records.text(provenance.get("long_name")),
+        long_name=own.long_name or long_name,
         common_name=records.text(provenance.get("common_name")),
-        formula=own.formula or records.text(provenance.get("formula")),
-        reference=records.text(provenance.get("reference")),
+        formula=own.formula or formula_words(formula, records.mapping(provenance, "constants")),
+        reference=None if requested else records.text(provenance.get("reference")),
         purpose=own.description or purpose_of(name, texts.language, records.text(provenance.get("domain"))),
     )
 
@@ -249,7 +261,8 @@ def _thresholds(provenance: Mapping[str, Any], crop: CropText | None) -> Thresho
     thresholds = records.mapping(provenance, "thresholds")
     cuts, relative = records.numbers(thresholds.get("cuts")), _is_relative(provenance)
     return ThresholdFacts(
-        name=records.text(thresholds.get("id")),
+        # the source of those of a request says all that this name would
+        name=None if thresholds.get("id") == "custom" else records.text(thresholds.get("id")),
         cuts=tuple(sorted(significant(cut) if relative else cut for cut in cuts)),
         source=records.text(thresholds.get("source")),
         crop=crop,

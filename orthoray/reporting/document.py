@@ -120,13 +120,19 @@ class _Report:
         yield Spacer(1, 4 * mm)
 
     def key_figures(self) -> Iterator[Flowable]:
-        """Mean, median, the share of healthy plants or else of the largest class, area."""
+        """Mean, median, the share of healthy plants or else of the largest class, area.
+
+        The sizes of classes that the image's own values gave are no finding: there it is the values' spread.
+        """
         statistics, texts, formats = self.content.statistics, self.texts, self.formats
         shown = next((row for row in self.rows if row.name == "healthy"), None)
         share_label = texts("healthy_share")
         largest = largest_class(self.rows)
         if largest is not None and (shown is None or not self.content.describes_health):
             shown, share_label = largest, texts("largest_class", label=self._called(largest))
+        third = (formats.percent(shown.percent if shown else None), share_label)
+        if self.content.relative:
+            third = (formats.index_value(statistics.std), texts("std"))
         image = self.content.image
         placed = statistics.area_m2 is not None or image.crs is not None or image.bounds_wgs84 is not None
         area_label = texts("analysed_area" if placed else "no_areas")
@@ -134,7 +140,7 @@ class _Report:
             [
                 (formats.index_value(statistics.mean), texts("mean")),
                 (formats.index_value(statistics.median), texts("median")),
-                (formats.percent(shown.percent if shown else None), share_label),
+                third,
                 (formats.area(statistics.area_m2), area_label),
             ],
             self.palette,
@@ -164,7 +170,7 @@ class _Report:
         yield from picture_pair(
             PictureSlot(content.original, texts("original_image"), photo=True),
             PictureSlot(content.heatmap, (content.legend and content.legend.title) or heatmap, photo=False),
-            height=64 * mm,
+            height=58 * mm,
             texts=texts,
             scale=scale,
         )

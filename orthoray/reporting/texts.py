@@ -96,6 +96,7 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "formula": ("Formula", "Формула", "Formula"),
         "reference": ("Reference", "Источник", "Referință"),
         "purpose": ("What it is good for", "Для чего применяется", "La ce folosește"),
+        "user_formula": ("formula of the request", "формула из запроса", "formula din cerere"),
         "thresholds": ("Class thresholds", "Пороги классов", "Pragurile claselor"),
         "threshold_source": ("Source of thresholds", "Источник порогов", "Sursa pragurilor"),
         "crop_levels": ("Reference levels", "Справочные уровни", "Niveluri de referință"),
@@ -136,6 +137,57 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "sensor": ("Sensor", "Датчик", "Senzor"),
         "sensor_reason": ("How it was recognised", "Как опознан датчик", "Cum a fost recunoscut"),
         "bands_reason": ("How bands were named", "Как определены каналы", "Cum s-au stabilit benzile"),
+        "bands_by_caller": ("named with the request", "указаны в запросе", "indicate în cerere"),
+        "bands_by_sensor_preset": (
+            "by the preset of the sensor: {sensor}",
+            "по схеме датчика: {sensor}",
+            "după schema senzorului: {sensor}",
+        ),
+        "bands_by_tags": ("by the file's tags", "по тегам файла", "după etichetele fișierului"),
+        "bands_by_descriptions": (
+            "by the band descriptions in the file",
+            "по описаниям каналов в файле",
+            "după descrierile benzilor din fișier",
+        ),
+        "bands_by_file_names": (
+            "by the names of the files",
+            "по именам файлов",
+            "după numele fișierelor",
+        ),
+        "bands_by_colour_interpretation": (
+            "by the colours marked in the file",
+            "по цветам, указанным в файле",
+            "după culorile marcate în fișier",
+        ),
+        "bands_by_none": (
+            "the file does not say what its bands are",
+            "в файле не сказано, какие в нём каналы",
+            "fișierul nu spune ce benzi conține",
+        ),
+        # sensors whose names are words
+        "sensor_by_wavelength": (
+            "{sensor}, bands by wavelength",
+            "{sensor}, каналы по длине волны",
+            "{sensor}, benzile după lungimea de undă",
+        ),
+        "sensor_rgb": (
+            "photo in natural colours",
+            "фотография в естественных цветах",
+            "fotografie în culori naturale",
+        ),
+        "sensor_rgbn": (
+            "image in red, green, blue and near infrared",
+            "снимок в красном, зелёном, синем и ближнем инфракрасном свете",
+            "imagine în roșu, verde, albastru și infraroșu apropiat",
+        ),
+        "sensor_micasense-dual": (
+            "MicaSense RedEdge-MX dual camera",
+            "двойная камера MicaSense RedEdge-MX",
+            "camera dublă MicaSense RedEdge-MX",
+        ),
+        "sensor_naip": ("NAIP aerial photograph", "аэрофотоснимок NAIP", "fotografie aeriană NAIP"),
+        "sensor_landsat-8-9": ("Landsat 8 or 9", "Landsat 8 или 9", "Landsat 8 sau 9"),
+        "sensor_landsat-4-7": ("Landsat 4, 5 or 7", "Landsat 4, 5 или 7", "Landsat 4, 5 sau 7"),
         "background": ("Soil mask", "Маска почвы", "Masca de sol"),
         "background_kept": (
             "only pixels with {index} above {above} count",
@@ -189,6 +241,11 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         ),
         "calibration_by_file_tags": ("the file", "файл", "fișierul"),
         "calibration_by_caller": ("the request", "запрос", "cererea"),
+        "calibration_by_sensor_preset": (
+            "published values ({sensor})",
+            "опубликованные значения ({sensor})",
+            "valori publicate ({sensor})",
+        ),
         "unaligned": (
             "The bands are not aligned with each other.",
             "Каналы не совмещены друг с другом.",

@@ -15,43 +15,7 @@ from numpy.typing import NDArray
 
 from orthoray.spectral.breaks import Cuts
 from orthoray.spectral.texts import TEXTS, check_language
-from orthoray.spectral.thresholds import (
-    ADAPTIVE,
-    CLASS_NAMES,
-    CROPS,
-    LEGACY_CUTS,
-    LEGACY_INDICES,
-    Adaptive,
-    Crop,
-    Thresholds,
-    ThresholdSet,
-    threshold_source,
-    thresholds_for,
-)
-from orthoray.spectral.verdict import Circumstances, circumstances_of, conclusion, notes
-
-__all__ = [
-    "ADAPTIVE",
-    "CLASS_NAMES",
-    "CROPS",
-    "LEGACY_CUTS",
-    "LEGACY_INDICES",
-    "Adaptive",
-    "Circumstances",
-    "Crop",
-    "Cuts",
-    "ThresholdSet",
-    "Thresholds",
-    "check_language",
-    "circumstances_of",
-    "class_counts",
-    "class_table",
-    "conclusion",
-    "notes",
-    "stats_by_label",
-    "threshold_source",
-    "thresholds_for",
-]
+from orthoray.spectral.thresholds import ThresholdSet
 
 
 def class_counts(values: NDArray[Any], cuts: Cuts) -> tuple[int, int, int, int]:

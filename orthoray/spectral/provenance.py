@@ -9,6 +9,7 @@ from orthoray.spectral.bands import BandMap
 from orthoray.spectral.calibration import Calibration
 from orthoray.spectral.indices import Index
 from orthoray.spectral.kernel import Background
+from orthoray.spectral.presets import find_sensor
 from orthoray.spectral.thresholds import Thresholds, ThresholdSet
 
 _PACKAGES = ("orthoray", "numpy", "rasterio", "opencv-python-headless", "imagecodecs")
@@ -37,6 +38,7 @@ def provenance_of(
     """
     facts = index.to_dict() if index else {"name": name}
     numbers = band_map.numbers
+    preset = find_sensor(band_map.sensor) if band_map.sensor else None
     return {
         "index": facts.pop("name"),
         **facts,
@@ -44,6 +46,7 @@ def provenance_of(
         "bands_source": band_map.source,
         "bands_reason": band_map.reason or None,
         "sensor": band_map.sensor,
+        "sensor_title": preset.title if preset else None,
         "sensor_reason": recognised,
         "scale": {band: calibration.scales[numbers[band] - 1] for band in bands},
         "offset": {band: calibration.offsets[numbers[band] - 1] for band in bands},
@@ -55,6 +58,7 @@ def provenance_of(
         else {
             "index": background.index.name,
             "formula": background.index.formula,
+            "constants": dict(background.index.constants),
             "above": background.above,
         },
         "thresholds": threshold_facts(thresholds),

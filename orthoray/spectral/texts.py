@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orthoray.errors import Impossible
+from orthoray.spectral.notes import NOTES
 
 Language = Literal["ru", "ro", "en"]
 LANGUAGES: tuple[Language, ...] = ("ru", "ro", "en")
@@ -16,21 +17,27 @@ LANGUAGES: tuple[Language, ...] = ("ru", "ro", "en")
 class Texts:
     """One language.
 
-    `labels`, `verdicts`, `advice` and `groups` are keyed by class name, `notes` by the code of a note, and
-    `subjects` by the field that an index serves (its domain). `{share}` is a formatted percentage, `{lower}`
-    and `{upper}` are cuts.
+    `labels`, `verdicts`, `advice` and `groups` are keyed by class name, `parted` by the method that gave the
+    cuts, `notes` by the code of a note, and `subjects` by the field that an index serves (its domain). `{share}`
+    is a formatted percentage, `{lower}` and `{upper}` are cuts, `{cuts}` all three, `{label}` is that of a class.
+    `worse` tells the share of the two worst classes, and `conjunction` stands before the last of several.
     """
 
     decimal_mark: str
     percent_suffix: str
     labels: Mapping[str, str]
     verdicts: Mapping[str, str]
+    most_frequent: str
     advice: Mapping[str, str]
+    worse: str
     values_above: str
     values_between: str
     values_below: str
+    parted: Mapping[str, str]
     groups: Mapping[str, str]
+    constant: str
     lowest_first: str
+    conjunction: str
     empty: str
     all_background: str
     subjects: Mapping[str, str]
@@ -53,22 +60,36 @@ TEXTS: Mapping[Language, Texts] = {
             "severe_stress": "Сильный стресс отмечен на наибольшей части снимка: {share}.",
             "critical": "Критическое состояние отмечено на наибольшей части снимка: {share}.",
         },
+        most_frequent="Чаще всего на снимке встречается класс «{label}»: {share} пикселей.",
         advice={
             "healthy": "Вмешательство там не требуется, наблюдайте за остальными участками.",
             "mild_stress": "Проверьте полив и питание растений и повторите съемку через несколько дней.",
             "severe_stress": "Осмотрите поле в ближайшие дни: возможны нехватка влаги, вредители, болезни.",
             "critical": "Растения там сильно угнетены или отсутствуют: осмотрите эти места первыми.",
         },
-        values_above="Наибольшую часть снимка ({share}) занимают значения выше {lower}.",
-        values_between="Наибольшую часть снимка ({share}) занимают значения выше {lower}, но не выше {upper}.",
-        values_below="Наибольшую часть снимка ({share}) занимают значения не выше {upper}.",
+        worse=(
+            "На классы «Сильный стресс» и «Критическое» вместе приходится {share} пикселей: "
+            "осмотрите эти места первыми."
+        ),
+        values_above="Чаще всего встречается класс со значениями выше {lower}: {share} пикселей.",
+        values_between="Чаще всего встречается класс со значениями выше {lower}, но не выше {upper}: {share} пикселей.",
+        values_below="Чаще всего встречается класс со значениями не выше {upper}: {share} пикселей.",
+        parted={
+            "quantiles": (
+                "Классы — это четверти значений самого снимка, насколько их можно разделить поровну. "
+                "Границы между ними: {cuts}."
+            ),
+            "jenks": "Классы — это естественные группы значений самого снимка. Границы между ними: {cuts}.",
+        },
         groups={
             "healthy": "Из четырёх групп больше всего места ({share}) занимают самые высокие значения снимка.",
             "mild_stress": "Из четырёх групп больше всего места ({share}) занимают значения выше средних.",
             "severe_stress": "Из четырёх групп больше всего места ({share}) занимают значения ниже средних.",
             "critical": "Из четырёх групп больше всего места ({share}) занимают самые низкие значения снимка.",
         },
+        constant="Значения индекса на всём снимке практически одинаковы: сравнивать нечего.",
         lowest_first="Осмотрите сначала места с самыми низкими значениями.",
+        conjunction="и",
         empty="Нет данных для анализа: на снимке нет ни одного пригодного пикселя.",
         all_background=(
             "Нет данных для анализа: все пригодные пиксели отнесены к почве и фону. "
@@ -82,65 +103,7 @@ TEXTS: Mapping[Language, Texts] = {
             "urban": "застройке",
             "clouds": "облакам",
         },
-        notes={
-            "relative": (
-                "Классы относятся только к этому снимку: «Здоровые» — самые высокие его значения, "
-                "«Критическое» — самые низкие. Сами по себе они не говорят о здоровье растений."
-            ),
-            "inverted": (
-                "Чем ниже этот индекс, тем больше растений или тем лучше их состояние, "
-                "поэтому такие классы не говорят об их здоровье."
-            ),
-            "no_direction": (
-                "Более высокие значения этого индекса не означают, что растения здоровее: названия классов "
-                "показывают лишь порядок от высоких значений к низким."
-            ),
-            "not_vegetation": (
-                "Этот индекс относится к {subject}, а не к состоянию растений: названия классов означают лишь "
-                "порядок от высоких значений к низким."
-            ),
-            "own_formula": (
-                "Индекс рассчитан по формуле из запроса. Какие её значения хороши для посевов, неизвестно: "
-                "названия классов означают лишь порядок от высоких значений к низким."
-            ),
-            "mostly_invalid": (
-                "Пригодны только {share} пикселей, поэтому вывод может не относиться ко всему полю."
-            ),
-            "background": "Почва и фон ({share} снимка) исключены: доли классов относятся к остальной его части.",
-            "visible_only": (
-                "Индекс рассчитан только по видимому свету и может не заметить нехватку влаги, "
-                "которую показал бы ближний инфракрасный канал."
-            ),
-            "uncalibrated": (
-                "Значения пикселей не откалиброваны в отражательную способность: "
-                "сравнивайте участки этого снимка, а не разные даты или камеры."
-            ),
-            "not_reflectance": (
-                "Этому индексу нужна отражательная способность, а значения пикселей не откалиброваны в неё, "
-                "поэтому сами по себе числа индекса не имеют смысла. Укажите масштаб значений или возьмите "
-                "откалиброванный снимок."
-            ),
-            "calibration_unknown": (
-                "В файле не сказано, являются ли его значения отражательной способностью: "
-                "сравнивайте участки этого снимка, а не разные даты или камеры."
-            ),
-            "reflectance_unknown": (
-                "Этому индексу нужна отражательная способность (от 0 до 1), а в файле не сказано, она ли в нём "
-                "записана. Если нет, числа индекса не имеют смысла."
-            ),
-            "unaligned": (
-                "Каналы этой исходной съёмки не совмещены друг с другом: "
-                "на краях растений и рядов значения неверны."
-            ),
-            "odd_reflectance": (
-                "Отражательная способность обычно лежит между 0,001 и 1,5, а {share} значений в каналах выходят "
-                "за эти пределы: проверьте масштаб, смещение и калибровку."
-            ),
-            "out_of_range": (
-                "За обычные пределы этого индекса выходят {share} его значений: "
-                "проверьте, верно ли указаны каналы и их масштаб."
-            ),
-        },
+        notes=NOTES["ru"],
     ),
     "ro": Texts(
         decimal_mark=",",
@@ -157,6 +120,7 @@ TEXTS: Mapping[Language, Texts] = {
             "severe_stress": "Stresul sever apare pe cea mai mare parte a imaginii: {share}.",
             "critical": "Starea critică apare pe cea mai mare parte a imaginii: {share}.",
         },
+        most_frequent="Cea mai frecventă dintre clase este „{label}”: {share} din pixeli.",
         advice={
             "healthy": "Acolo nu este nevoie de intervenție; urmăriți restul suprafeței.",
             "mild_stress": "Verificați irigarea și nutriția plantelor și repetați zborul peste câteva zile.",
@@ -165,16 +129,26 @@ TEXTS: Mapping[Language, Texts] = {
             ),
             "critical": "Acolo plantele sunt foarte slăbite sau lipsesc: verificați mai întâi aceste locuri.",
         },
-        values_above="Cea mai mare parte a imaginii ({share}) are valori peste {lower}.",
-        values_between="Cea mai mare parte a imaginii ({share}) are valori peste {lower}, dar nu peste {upper}.",
-        values_below="Cea mai mare parte a imaginii ({share}) are valori de cel mult {upper}.",
+        worse="Clasele „Stres sever” și „Critic” cuprind împreună {share} din pixeli: verificați mai întâi aceste locuri.",
+        values_above="Cea mai frecventă dintre clase are valori peste {lower}: {share} din pixeli.",
+        values_between="Cea mai frecventă dintre clase are valori peste {lower}, dar nu peste {upper}: {share} din pixeli.",
+        values_below="Cea mai frecventă dintre clase are valori de cel mult {upper}: {share} din pixeli.",
+        parted={
+            "quantiles": (
+                "Clasele sunt sferturi ale valorilor acestei imagini, atât cât acestea se pot împărți egal. "
+                "Limitele dintre ele: {cuts}."
+            ),
+            "jenks": "Clasele sunt grupe naturale ale valorilor acestei imagini. Limitele dintre ele: {cuts}.",
+        },
         groups={
             "healthy": "Dintre cele patru grupe, cea mai întinsă ({share}) are cele mai mari valori ale imaginii.",
             "mild_stress": "Dintre cele patru grupe, cea mai întinsă ({share}) are valori peste cele medii.",
             "severe_stress": "Dintre cele patru grupe, cea mai întinsă ({share}) are valori sub cele medii.",
             "critical": "Dintre cele patru grupe, cea mai întinsă ({share}) are cele mai mici valori ale imaginii.",
         },
+        constant="Valorile indicelui sunt practic aceleași în toată imaginea: nu există ce compara.",
         lowest_first="Verificați mai întâi locurile cu cele mai mici valori.",
+        conjunction="și",
         empty="Nu există date pentru analiză: imaginea nu conține niciun pixel valid.",
         all_background=(
             "Nu există date pentru analiză: toți pixelii valizi au fost socotiți sol și fundal. "
@@ -188,64 +162,7 @@ TEXTS: Mapping[Language, Texts] = {
             "urban": "zone construite",
             "clouds": "nori",
         },
-        notes={
-            "relative": (
-                "Clasele sunt valabile doar pentru această imagine: „Sănătos” înseamnă cele mai mari valori ale "
-                "ei, „Critic” cele mai mici. În sine, ele nu spun nimic despre sănătatea plantelor."
-            ),
-            "inverted": (
-                "Cu cât acest indice este mai mic, cu atât sunt mai multe plante sau starea lor este mai bună, "
-                "deci aceste clase nu descriu sănătatea lor."
-            ),
-            "no_direction": (
-                "Valorile mai mari ale acestui indice nu înseamnă plante mai sănătoase: numele claselor arată "
-                "doar ordinea de la valori mari la valori mici."
-            ),
-            "not_vegetation": (
-                "Acest indice se referă la {subject}, nu la starea plantelor: numele claselor arată doar ordinea "
-                "de la valori mari la valori mici."
-            ),
-            "own_formula": (
-                "Indicele este calculat după formula din cerere. Nu se știe care dintre valorile ei sunt bune "
-                "pentru cultură: numele claselor arată doar ordinea de la valori mari la valori mici."
-            ),
-            "mostly_invalid": (
-                "Doar {share} dintre pixeli sunt valizi, deci concluzia poate să nu descrie întregul câmp."
-            ),
-            "background": "Solul și fundalul ({share} din imagine) sunt excluse: ponderile se referă la rest.",
-            "visible_only": (
-                "Indicele folosește doar lumina vizibilă și poate să nu arate lipsa apei, "
-                "pe care ar arăta-o infraroșul apropiat."
-            ),
-            "uncalibrated": (
-                "Valorile pixelilor nu sunt calibrate în reflectanță: "
-                "comparați zone din această imagine, nu date sau camere diferite."
-            ),
-            "not_reflectance": (
-                "Acest indice are nevoie de reflectanță, iar valorile pixelilor nu sunt calibrate în reflectanță, "
-                "deci numerele lui nu au sens în sine. Indicați scara valorilor sau folosiți o imagine calibrată."
-            ),
-            "calibration_unknown": (
-                "Fișierul nu spune dacă valorile lui sunt reflectanță: "
-                "comparați zone din această imagine, nu date sau camere diferite."
-            ),
-            "reflectance_unknown": (
-                "Acest indice are nevoie de reflectanță (de la 0 la 1), iar fișierul nu spune dacă o conține. "
-                "Dacă nu, numerele indicelui nu au sens."
-            ),
-            "unaligned": (
-                "Benzile acestei capturi brute nu sunt aliniate între ele: "
-                "la marginile plantelor și ale rândurilor valorile sunt greșite."
-            ),
-            "odd_reflectance": (
-                "De obicei reflectanța este între 0,001 și 1,5, dar {share} dintre valorile benzilor ies din acest "
-                "interval: verificați scara, decalajul și calibrarea."
-            ),
-            "out_of_range": (
-                "Din intervalul obișnuit al acestui indice ies {share} dintre valorile lui: "
-                "verificați dacă benzile și scara lor sunt indicate corect."
-            ),
-        },
+        notes=NOTES["ro"],
     ),
     "en": Texts(
         decimal_mark=".",
@@ -262,22 +179,33 @@ TEXTS: Mapping[Language, Texts] = {
             "severe_stress": "Severe stress shows on the largest part of the image: {share}.",
             "critical": "A critical state shows on the largest part of the image: {share}.",
         },
+        most_frequent="The most frequent class is “{label}”: {share} of the pixels.",
         advice={
             "healthy": "Nothing needs to be done there; watch the rest.",
             "mild_stress": "Check irrigation and nutrition, and fly again in a few days.",
             "severe_stress": "Inspect the field within days: lack of water, pests or disease are possible.",
             "critical": "Plants there are failing or missing: inspect these places first.",
         },
-        values_above="The largest part of the image ({share}) has values above {lower}.",
-        values_between="The largest part of the image ({share}) has values above {lower} but not above {upper}.",
-        values_below="The largest part of the image ({share}) has values of {upper} and below.",
+        worse="“Severe stress” and “Critical” together hold {share} of the pixels: inspect these places first.",
+        values_above="The most frequent class has values above {lower}: {share} of the pixels.",
+        values_between="The most frequent class has values above {lower} but not above {upper}: {share} of the pixels.",
+        values_below="The most frequent class has values of {upper} and below: {share} of the pixels.",
+        parted={
+            "quantiles": (
+                "The classes are quarters of this image's own values, as nearly as these can be parted evenly. "
+                "The cuts lie at {cuts}."
+            ),
+            "jenks": "The classes are natural groups of this image's own values. The cuts lie at {cuts}.",
+        },
         groups={
             "healthy": "Of the four groups the one with the image's highest values is the largest: {share}.",
             "mild_stress": "Of the four groups the one above the middle values is the largest: {share}.",
             "severe_stress": "Of the four groups the one below the middle values is the largest: {share}.",
             "critical": "Of the four groups the one with the image's lowest values is the largest: {share}.",
         },
+        constant="The index has practically the same value all over the image: there is nothing to compare.",
         lowest_first="Inspect the places with the lowest values first.",
+        conjunction="and",
         empty="There is nothing to analyse: the image has no valid pixel.",
         all_background=(
             "There is nothing to analyse: every valid pixel was taken for soil and background. "
@@ -291,61 +219,7 @@ TEXTS: Mapping[Language, Texts] = {
             "urban": "built-up land",
             "clouds": "clouds",
         },
-        notes={
-            "relative": (
-                "The classes hold for this image only: “Healthy” stands for its highest values and “Critical” "
-                "for its lowest. In themselves they say nothing of the health of plants."
-            ),
-            "inverted": (
-                "The lower this index, the more vegetation or the better its state, "
-                "so these classes do not describe its health."
-            ),
-            "no_direction": (
-                "Higher values of this index do not mean healthier plants: the names of the classes only show "
-                "the order from high values to low."
-            ),
-            "not_vegetation": (
-                "This index is about {subject}, not about the state of plants: the names of the classes only show "
-                "the order from high values to low."
-            ),
-            "own_formula": (
-                "The index is a formula given with the request. Which of its values are good for a crop is not "
-                "known: the names of the classes only show the order from high values to low."
-            ),
-            "mostly_invalid": "Only {share} of the pixels are valid, so this may not describe the whole field.",
-            "background": "Soil and background ({share} of the image) are left out: the shares are of the rest.",
-            "visible_only": (
-                "The index uses visible light only and can miss water stress that near infrared would show."
-            ),
-            "uncalibrated": (
-                "The pixel values are not calibrated to reflectance: "
-                "compare places in this image, not dates or cameras."
-            ),
-            "not_reflectance": (
-                "This index needs reflectance and the pixel values are not calibrated to it, so its numbers have "
-                "no meaning as such. Send the scale of the values, or use a calibrated image."
-            ),
-            "calibration_unknown": (
-                "The file does not say whether its values are reflectance: "
-                "compare places in this image, not dates or cameras."
-            ),
-            "reflectance_unknown": (
-                "This index needs reflectance (0 to 1), and the file does not say whether that is what it holds. "
-                "If not, the numbers of the index have no meaning."
-            ),
-            "unaligned": (
-                "The bands of this raw capture are not aligned with each other: "
-                "at the edges of plants and rows the values are wrong."
-            ),
-            "odd_reflectance": (
-                "Reflectance usually lies between 0.001 and 1.5, but {share} of the band values lie outside: "
-                "check scale, offset and calibration."
-            ),
-            "out_of_range": (
-                "{share} of the values lie outside the usual range of this index: "
-                "check that the bands and their scale are right."
-            ),
-        },
+        notes=NOTES["en"],
     ),
 }
 

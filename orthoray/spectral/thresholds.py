@@ -30,6 +30,8 @@ ADAPTIVE: tuple[Method, ...] = ("quantiles", "jenks")
 """The ways in which an image's own values give its cuts."""
 
 _CUSTOM = "custom"
+GREATEST_CUT = 1e6
+"""No index of reflectance comes near it; float32 still tells tenths there."""
 _METHODS = MappingProxyType({"quantiles": quantile_cuts, "jenks": jenks_cuts})
 _REMEDY = (
     "Send exactly three different finite numbers in order, for example [0.6, 0.4, 0.2], or one of the words "
@@ -53,9 +55,9 @@ class ThresholdSet:
     reference: str | None = None
 
     @property
-    def relative(self) -> bool:
-        """Whether the cuts come from the image itself and so compare its places with each other only."""
-        return self.id.partition("/")[0] in ADAPTIVE
+    def method(self) -> Method | None:
+        """How the image itself gave the cuts, which then compare its places with each other only; None if it did not."""
+        return method_of(self.id)
 
     def bounds(self) -> dict[str, tuple[float | None, float | None]]:
         """(lower, upper) by class name; the lower bound is exclusive, the upper inclusive, None is open."""
@@ -77,11 +79,6 @@ class Adaptive:
     def id(self) -> str:
         """The id that the resolved set will have, such as `quantiles/1`."""
         return f"{self.method}/1"
-
-    @property
-    def relative(self) -> bool:
-        """Always: see `ThresholdSet.relative`."""
-        return True
 
     def resolve(self, edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> ThresholdSet:
         """The set that a histogram of the index gives; arguments and errors as `breaks.quantile_cuts`."""
@@ -154,6 +151,11 @@ LEGACY_INDICES = tuple(entry.index for entry in _published() if entry.id == "leg
 LEGACY_CUTS: Cuts = next(entry.cuts for entry in _published() if entry.id == "legacy/1")
 
 
+def method_of(id: str) -> Method | None:
+    """The way in which an image gave the cuts of a set with this `id`; None where they are not from the image."""
+    return next((method for method in ADAPTIVE if id.partition("/")[0] == method), None)
+
+
 def crop_name(crop: str, language: str) -> str:
     """A crop's everyday name in the language; `crop` is the `name` of one of CROPS. Raises KeyError for another."""
     return str(_data()["crops"][crop]["names"][check_language(language)])
@@ -169,7 +171,8 @@ def thresholds_for(
     Args:
         index_name: catalogue name, for example `NDVI` or `NDVI_emp`.
         crop: a crop's name in Russian, English or Romanian, in any case; only NDVI has crop thresholds.
-        custom: three strictly descending or ascending finite numbers, or a word of ADAPTIVE.
+        custom: three strictly descending or ascending numbers up to GREATEST_CUT in size, different in float32 too,
+            in which values are compared; or a word of ADAPTIVE.
 
     Raises:
         Impossible: the crop is unknown or the index has no thresholds for it, or `custom` is not as above.
@@ -260,4 +263,13 @@ def _custom_cuts(custom: Sequence[float]) -> Cuts:
     first, second, third = values
     if not first > second > third:
         raise Impossible(f"The thresholds are not in order. {_REMEDY}")
+    if max(first, -third) > GREATEST_CUT:
+        raise Impossible(
+            f"The thresholds reach beyond {GREATEST_CUT:,.0f} in size: no index has such values. {_REMEDY}"
+        )
+    if not np.float32(first) > np.float32(second) > np.float32(third):
+        raise Impossible(
+            "Two of the thresholds are so close that the map of the index, which has about seven significant digits, "
+            f"cannot tell them apart. {_REMEDY}"
+        )
     return first, second, third

@@ -21,10 +21,15 @@ from raws import write_dng
 from orthoray.contracts import Findings
 from orthoray.errors import Impossible, MissingBands
 from orthoray.options import AnalysisOptions
+from orthoray.spectral import engine
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.calibration import calibrate
 from orthoray.spectral.colormaps import palette
+from orthoray.spectral.maskfiles import split_masks
+from orthoray.spectral.orientation import turned
+from orthoray.spectral.sensors import Recognition
 from orthoray.spectral.stack import inspect_stack
+from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
 from pipelines.planning import make_plan
 from pipelines.single import analyse_files
 
@@ -43,9 +48,10 @@ def analyse(
     """The findings, the index raster in units of the index, and the picture."""
     files = [sources] if isinstance(sources, Path) else list(sources)
     wish = AnalysisOptions.model_validate(options)
-    info = inspect_stack(files).info
+    images, names, _ = split_masks(files, [file.name for file in files])
+    info = inspect_stack(images).info
     plan = make_plan(
-        resolve_bands(info, bands=bands, filenames=[file.name for file in files]),
+        resolve_bands(info, bands=bands, filenames=names),
         index,
         thresholds=thresholds,
         options=wish,
@@ -124,7 +130,12 @@ def test_bare_soil_is_left_out(tmp_path: Path) -> None:
     assert statistics.area_m2 == pytest.approx(2400, rel=1e-3)
     assert np.isnan(values[:, 3:]).all()
     assert np.asarray(picture)[0, 5] == 0
-    assert found.provenance["background"] == {"index": "NDVI", "formula": "(N - R) / (N + R)", "above": 0.5}
+    assert found.provenance["background"] == {
+        "index": "NDVI",
+        "formula": "(N - R) / (N + R)",
+        "constants": {},
+        "above": 0.5,
+    }
     assert "background" in codes(found)
     with pytest.raises(MissingBands):
         analyse(path, soil_mask={"index_type": "NDRE", "above": 0.1})
@@ -201,6 +212,75 @@ def test_one_band_in_a_file(tmp_path: Path) -> None:
         analyse([one, shifted])
 
 
+def hide_left_half(image: Path, shape: tuple[int, int], **profile: Any) -> Path:
+    """A mask file as GDAL writes it; the left half is no data."""
+    values = np.full((1, *shape), 255, dtype=np.uint8)
+    values[:, :, : shape[1] // 2] = 0
+    return write_bands(image.with_name(f"{image.name}.msk"), values, compress="deflate", **profile)
+
+
+@pytest.mark.parametrize("stored", ["tiles", "strips", "one strip"])
+def test_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str) -> None:
+    layout: dict[str, Any] = {
+        "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16},
+        "strips": {"blockysize": 2},
+        "one strip": {"blockysize": 80, "compress": "packbits"},
+    }[stored]
+    if stored == "one strip":  # it is unpacked first, and the mask has to come along
+        monkeypatch.setattr(engine, "_SMALL_PIXELS", 0)
+        monkeypatch.setattr(engine, "_MOST_READ", 0)
+    image = write_bands(tmp_path / "a.tif", fields(80, 60), RGBN, **UTM, **layout)
+    mask = hide_left_half(image, (80, 60))
+    found, values, picture = analyse([image, mask], soil_mask={"index_type": "NDVI", "above": -0.5})
+    statistics = found.statistics
+    assert (statistics.valid_pixels, statistics.nodata_pixels, statistics.background_pixels) == (
+        2400,
+        2400,
+        0,
+    )
+    assert np.isnan(values[:, :30]).all()
+    np.testing.assert_allclose(values[:, 30:], 0, atol=1e-6)
+    assert np.asarray(picture.convert("RGBA"))[:, :30, 3].max() == 0
+    whole, _, _ = analyse(image)
+    assert whole.statistics.valid_pixels == 4800
+
+
+def test_a_mask_file_of_one_of_several_files(tmp_path: Path) -> None:
+    red = write_bands(tmp_path / "field_red.tif", fields()[:1], **UTM)
+    near_infrared = write_bands(tmp_path / "field_nir.tif", fields()[3:], **UTM)
+    mask = hide_left_half(near_infrared, (8, 6), **UTM)
+    found, values, _ = analyse([mask, red, near_infrared])
+    assert (found.statistics.valid_pixels, found.statistics.nodata_pixels) == (24, 24)
+    assert np.isnan(values[:, :3]).all()
+    with pytest.raises(Impossible, match="its image is missing"):
+        analyse([red, mask])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("index", ["NDVI_emp", "NDVI"])
+def test_a_mask_file_of_a_photo_that_its_exif_turns(tmp_path: Path, index: str, orientation: int) -> None:
+    pixels = np.random.default_rng(3).integers(1, 255, (6, 8, 3), dtype=np.uint8)
+    photo = tmp_path / "photo.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(photo, exif=exif)
+    mask = hide_left_half(photo, (6, 8))
+    found, values, _ = analyse([photo, mask], index, bands="N,R,G" if index == "NDVI" else None)
+    assert (found.statistics.valid_pixels, found.statistics.nodata_pixels) == (24, 24)
+    hidden = np.zeros((6, 8), dtype=bool)
+    hidden[:, :4] = True
+    np.testing.assert_array_equal(np.isnan(values), turned(hidden, orientation))
+
+
+def test_reflectance_beside_camera_numbers_is_refused(tmp_path: Path) -> None:
+    red = write_bands(tmp_path / "field_red.tif", fields()[:1], **UTM)
+    near_infrared = write_bands(tmp_path / "field_nir.tif", counted(fields()[3:]), **UTM)
+    with pytest.raises(Impossible, match=r"N \(uint16\) in plain camera numbers.*such as 1,0.0001"):
+        analyse([red, near_infrared])
+    _, values, _ = analyse([red, near_infrared], scale=[1, 0.0001])
+    np.testing.assert_allclose(values[:, 0], 0.8, atol=1e-4)
+
+
 def test_a_cameras_raw_file(tmp_path: Path) -> None:
     path = tmp_path / "photo.dng"
     write_dng(path)
@@ -215,3 +295,26 @@ def test_what_photos_cannot_have_is_refused(tmp_path: Path) -> None:
     for options in ({"scale": 0.1}, {"offset": 1.0}, {"constants": {"e": 1.0}}, {"expression": "G-R"}):
         with pytest.raises(Impossible, match="leave out"):
             analyse(path, "GLI", **options)
+
+
+@pytest.mark.parametrize("index", ["NDVI", "NDVI_emp"])
+def test_a_raw_capture_gets_no_advice_on_a_field(tmp_path: Path, index: str) -> None:
+    path = write_bands(tmp_path / "a.tif", (fields() * 255).astype(np.uint8), RGBN)
+    info = inspect_stack([path]).info
+    raw = Recognition("mapir-rgn", "a camera", "Its tags.", raw_capture=True)
+    plan = make_plan(
+        resolve_bands(info), index, calibration=calibrate(info, recognition=raw), recognition=raw
+    )
+    found = analyse_files(
+        [path],
+        [path.name],
+        plan,
+        language="ru",
+        heatmap_path=tmp_path / "h.png",
+        index_path=None,
+        progress=lambda _: None,
+    )
+    assert "unaligned" in codes(found)
+    assert found.provenance["circumstances"]["describes_health"] is False
+    said = {*TEXTS["ru"].advice.values(), *LEGACY_CONCLUSIONS.values()}
+    assert not [words for words in said if words in found.conclusion]

@@ -251,6 +251,65 @@ def test_a_record_of_one_file_lists_it() -> None:
     assert Imagery.model_validate_json(record.model_dump_json()) == record
 
 
+def asset(name: str, dtype: str, role: str = "data") -> dict[str, Any]:
+    return {
+        "filename": name, "object_key": name, "content_type": "image/tiff", "size_bytes": 1, "sha256": "0",
+        "band_count": 1, "width": 1, "height": 1, "dtype": dtype, "role": role,
+    }  # fmt: skip
+
+
+def in_three_files(**calibration: Any) -> Imagery:
+    """Red is float32, near infrared and green are uint16; red has a mask."""
+    known = {"state": "unknown", "scales": [1.0] * 3, "offsets": [0.0] * 3, "source": "none"} | calibration
+    files = [asset("r.tif", "float32"), asset("n.tif", "uint16"), asset("g.tif", "uint16")]
+    return imagery(
+        band_count=3,
+        dtype="float32",
+        bands={"R": 1, "N": 2, "G": 3},
+        assets=[*files, asset("r.tif.msk", "uint8", "mask")],
+        calibration=known,
+    )
+
+
+def test_a_mask_is_no_image_of_the_record() -> None:
+    record = in_three_files()
+    assert [one.filename for one in record.images] == ["r.tif", "n.tif", "g.tif"]
+    assert plan_of_record(record, wish(index_type="GNDVI", bands="R,G,N")).band_map.numbers["N"] == 3
+
+
+def test_bands_in_reflectance_and_in_camera_numbers_are_not_mixed() -> None:
+    with pytest.raises(Impossible, match=r"N \(uint16\).*R \(float32\).*such as 1,0.0001,0.0001") as caught:
+        plan_of_record(in_three_files(), wish())
+    assert caught.value.fields["dtypes"] == {"N": "uint16", "R": "float32"}
+    assert plan_of_record(in_three_files(), wish(index_type="GNDVI"))
+    with pytest.raises(Impossible, match="not in the same units"):
+        plan_of_record(
+            in_three_files(), wish(index_type="GNDVI", soil_mask={"index_type": "NDVI", "above": 0})
+        )
+    with pytest.raises(Impossible, match="not in the same units"):
+        plan_of_record(in_three_files(), wish(scale=0.0001))
+    assert plan_of_record(in_three_files(), wish(scale=[1, 0.0001, 0.0001]))
+    told = in_three_files(scales=[1.0, 0.0001, 0.0001], source="caller", per_band=True)
+    assert plan_of_record(told, wish())
+    assert plan_of_record(told, wish(offset=-0.1)).calibration
+    by_tags = in_three_files(scales=[1.0, 0.0001, 1.0], source="file tags")
+    assert plan_of_record(by_tags, wish())
+    with pytest.raises(Impossible, match="not in the same units"):
+        plan_of_record(by_tags, wish(index_type="GNDVI"))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "N" + "+N" * 300, "N+" * 9_000 + "N"])
+def test_the_parser_tells_what_is_wrong_with_a_formula(text: str) -> None:
+    for fields in (
+        {"index_type": "expr", "expression": text},
+        {"soil_mask": {"index_type": "expr", "expression": text, "above": 0}},
+    ):
+        with pytest.raises(Impossible) as caught:
+            plan_of_record(four_bands(), wish(**fields))
+        assert caught.value.fields["position"] == (500 if len(text) > 500 else 0)
+        assert "part" in caught.value.fields
+
+
 def test_the_catalogue_marks_what_can_be_computed() -> None:
     marked = {entry["name"]: entry for entry in index_catalogue({"R": 1, "N": 2})}
     assert marked["NDVI"]["computable"] is True

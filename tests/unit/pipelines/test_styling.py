@@ -11,7 +11,7 @@ import pytest
 from orthoray.contracts import Language
 from orthoray.reporting.content import CropText, IndexText
 from orthoray.reporting.theme import Palette
-from orthoray.spectral.classes import CROPS
+from orthoray.spectral.thresholds import CROPS
 from pipelines.styling import STYLES, Styling, read_styling
 
 

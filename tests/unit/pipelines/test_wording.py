@@ -8,7 +8,7 @@ import pytest
 
 from orthoray.contracts import AnalysisRun, ClassRow, Histogram, Language, Note, Statistics
 from orthoray.spectral.classes import class_table, stats_by_label
-from orthoray.spectral.thresholds import LEGACY_INDICES, ThresholdSet, thresholds_for
+from orthoray.spectral.thresholds import ADAPTIVE, LEGACY_INDICES, Method, ThresholdSet, thresholds_for
 from orthoray.spectral.verdict import Circumstances, conclusion, notes
 from pipelines.wording import in_language, presumed
 
@@ -82,6 +82,24 @@ def test_the_circumstances_of_the_record_make_the_words() -> None:
     assert len(translated.warnings) == 5
 
 
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_how_the_image_gave_the_classes_is_read_from_earlier_records_too(method: Method) -> None:
+    seen = Circumstances(method=method)
+    run = a_run("NDVI", "en", circumstances=seen)
+    earlier = {"thresholds": {"id": f"{method}/1"}, "circumstances": {"relative": True}}
+    assert (
+        in_language(run.model_copy(update={"provenance": earlier}), "ru").conclusion
+        == a_run("NDVI", "ru", circumstances=seen).conclusion
+    )
+
+
+def test_the_sensor_of_an_earlier_record_gets_its_title() -> None:
+    run = a_run("NDVI", "ru").model_copy(update={"provenance": {"sensor": "sentinel-2"}})
+    assert in_language(run, "ru").provenance == {"sensor": "sentinel-2", "sensor_title": "Sentinel-2"}
+    for facts in ({"sensor": "mine"}, {"sensor": None}, {}, None):
+        assert in_language(run.model_copy(update={"provenance": facts}), "ru").provenance == facts
+
+
 def test_warnings_of_other_makers_keep_their_words() -> None:
     run = a_run("GLI", "ru")
     run = run.model_copy(update={"warnings": [*run.warnings, Note(code="gps", text="No GPS.")]})
@@ -91,7 +109,7 @@ def test_warnings_of_other_makers_keep_their_words() -> None:
 
 def test_words_of_a_users_own_classes_stay() -> None:
     run = a_run("NDVI_emp", "ru", ("good", "so so", "bad", "gone"))
-    assert in_language(run, "en") is run
+    assert in_language(run, "en") == run
 
 
 @pytest.mark.parametrize("language", ["ru", "ro"])
@@ -119,7 +137,7 @@ def test_the_source_of_thresholds_that_we_do_not_know_stays() -> None:
 
 def test_in_its_own_language_nothing_changes() -> None:
     run = a_run("NDVI", "ro")
-    assert in_language(run, "ro") is run
+    assert in_language(run, "ro") == run
 
 
 def test_only_whole_numbers_are_known_to_be_uncalibrated() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orthoray.errors import BadInput
 from orthoray.reporting.content import CropText, ImageFacts, IndexText, ReportContent, content_from_records
+from orthoray.reporting.texts import LANGUAGES, Texts
 
 RUN: dict[str, Any] = {
     "id": "run-1",
@@ -143,6 +144,7 @@ def test_what_the_image_itself_gave_is_read() -> None:
     assert content.statistics.out_of_range_pixels == 2
     assert content.notes == ("Beside.",)
     assert not content.describes_health
+    assert content.relative
     assert content.index.purpose is not None
     assert "water" in content.index.purpose
 
@@ -150,7 +152,24 @@ def test_what_the_image_itself_gave_is_read() -> None:
 def test_a_users_own_cuts_keep_their_digits() -> None:
     content = read({"provenance": {"thresholds": {"id": "custom", "cuts": [0.123456, 0.0, -1]}}}, {})
     assert content.thresholds.cuts == (-1.0, 0.0, 0.123456)
+    assert content.thresholds.name is None
+    assert not content.relative
     assert content.describes_health
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_formula_of_the_request_is_told_in_the_language_with_its_constants(language: str) -> None:
+    facts = {
+        "index": "expr",
+        "long_name": "User formula",
+        "reference": "The user's own formula",
+        "formula": "(N - R) / (N + R + L)",
+        "constants": {"L": 0.3},
+    }
+    index = read({"index_type": "expr", "provenance": facts}, {}, language).index
+    assert index.long_name == Texts(language)("user_formula")
+    assert index.formula == "(N - R) / (N + R + L); L = 0.3"
+    assert index.reference is None
 
 
 def test_a_users_own_words_replace_the_usual_ones() -> None:

@@ -28,6 +28,7 @@ from orthoray.reporting.content import (
     StatisticsFacts,
     ThresholdFacts,
 )
+from orthoray.reporting.texts import LANGUAGES, Texts
 from orthoray.reporting.theme import Palette
 
 HOSTILE = '<b>x</i> & <para> <img src="file:///etc/passwd"/> \x00\x07\u202e漢字 😀 </font>]]> {0} %s'
@@ -251,6 +252,15 @@ def test_where_classes_are_not_health_nothing_is_called_healthy(
     assert values in text
     assert largest in text
     assert healthy in text_of(report_pdf(whole(language)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_size_of_classes_by_the_image_itself_is_no_key_figure(language: str) -> None:
+    largest = Texts(language)("largest_class", label="")
+    assert largest in text_of(report_pdf(whole(language, describes_health=False)))
+    text = text_of(report_pdf(whole(language, describes_health=False, relative=True)))
+    assert largest not in text
+    assert text.index(Texts(language)("std")) < text.index(Texts(language)("distribution"))
 
 
 def test_pixels_out_of_range_and_of_the_background_are_counted_where_there_are_some() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthoray.reporting.provenance import describes_health, notes_beside, provenance_words
+from orthoray.reporting.provenance import (
+    describes_health,
+    formula_words,
+    notes_beside,
+    provenance_words,
+)
 from orthoray.reporting.texts import LANGUAGES, Texts
+from orthoray.spectral.presets import SENSORS, Sensor
 
 EN = Texts("en")
 CALIBRATION: dict[str, Any] = {
@@ -43,8 +50,11 @@ def test_the_state_of_the_pixels_is_told_in_the_language(language: str, state: s
 def test_the_source_of_a_calibration() -> None:
     assert told(calibration={**CALIBRATION, "source": "none"})["calibration"] == "The values are reflectance."
     assert "the request" in told(calibration={**CALIBRATION, "source": "caller"})["calibration"]
-    preset = told(calibration={**CALIBRATION, "source": "sensor preset sentinel-2"})["calibration"]
-    assert preset.endswith("sensor preset sentinel-2.")
+    preset = {**CALIBRATION, "source": "sensor preset sentinel-2"}
+    words = told(sensor="sentinel-2", sensor_title="Sentinel-2", calibration=preset)["calibration"]
+    assert words.endswith("published values (Sentinel-2).")
+    other = told(Texts("ru"), calibration={**CALIBRATION, "source": "a panel"})["calibration"]
+    assert other == Texts("ru")("calibration_reflectance"), "what has no words in the language is left out"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -82,14 +92,48 @@ def test_reflectance_that_was_not_made_is_not_told_of() -> None:
 
 
 def test_the_sensor_and_why_the_bands_are_called_so() -> None:
-    words = told(sensor="micasense-rededge", bands_reason="The tags say so.")
-    assert words == {"sensor": "micasense-rededge", "bands_reason": "The tags say so."}
-    assert told(sensor=None, bands_reason=" ") == {}
-    assert told(sensor_reason="Model M3M.", bands_reason="The tags say so.").keys() == {
-        "sensor_reason",
-        "bands_reason",
+    facts = {
+        "sensor": "parrot-sequoia",
+        "sensor_title": "Parrot Sequoia",
+        "sensor_reason": "The tags say so.",
     }
-    assert "sensor_reason" not in told(sensor_reason="The tags say so.", bands_reason="The tags say so.")
+    facts |= {"bands_source": "sensor preset parrot-sequoia", "bands_reason": "The tags say so."}
+    assert told(**facts) == {
+        "sensor": "Parrot Sequoia",
+        "sensor_reason": "The tags say so.",
+        "bands_reason": "by the preset of the sensor: Parrot Sequoia",
+    }
+    assert told(Texts("ru"), **facts) == {
+        "sensor": "Parrot Sequoia",
+        "bands_reason": "по схеме датчика: Parrot Sequoia",
+    }
+    assert told(sensor=None, bands_source="another", bands_reason="So it is.") == {}
+    assert told(sensor="mine") == {"sensor": "mine"}
+
+
+@pytest.mark.parametrize(
+    "source", ["caller", "tags", "descriptions", "file names", "colour interpretation", "none"]
+)
+def test_every_source_of_band_names_has_words_in_every_language(source: str) -> None:
+    said = {told(Texts(language), bands_source=source)["bands_reason"] for language in LANGUAGES}
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize("sensor", SENSORS.values(), ids=lambda sensor: sensor.key)
+def test_every_sensor_has_its_name_in_every_language(sensor: Sensor) -> None:
+    facts = {"sensor": sensor.key, "sensor_title": sensor.title}
+    names = {language: told(Texts(language), **facts)["sensor"] for language in LANGUAGES}
+    assert names["en"] == sensor.title
+    if re.search(r"\b[a-z]", sensor.title):
+        assert len(set(names.values())) == 3, "a title with words is translated"
+    assert not re.search(r"\b[a-z]", names["ru"])
+
+
+def test_a_formula_shows_its_constants() -> None:
+    assert formula_words("(N - R)/(N + R + L)", {"L": 0.3}) == "(N - R)/(N + R + L); L = 0.3"
+    assert formula_words("g*N + C1", {"g": 2.0, "C1": -6e-05, "x": None}) == "g*N + C1; g = 2, C1 = -6e-05"
+    assert formula_words("N", {}) == "N"
+    assert formula_words(None, {"L": 1}) is None
 
 
 @pytest.mark.parametrize(
@@ -102,6 +146,10 @@ def test_the_sensor_and_why_the_bands_are_called_so() -> None:
         (
             {"index": "expr", "formula": "N/R", "above": -2},
             "only pixels with N/R above −2 count; 20.0% of the image is left out",
+        ),
+        (
+            {"index": "SAVI", "formula": "x", "constants": {"L": 0.3}, "above": 0.2},
+            "only pixels with SAVI above 0.2 count; L = 0.3; 20.0% of the image is left out",
         ),
         ({"index": "NDVI"}, None),
         ({"above": 0.1}, None),
@@ -137,7 +185,15 @@ def test_only_a_record_that_says_so_takes_the_classes_from_health() -> None:
         {
             "provenance": st.dictionaries(
                 st.sampled_from(
-                    ["calibration", "band_map", "background", "sensor", "scale", "circumstances"]
+                    [
+                        "calibration",
+                        "band_map",
+                        "background",
+                        "sensor",
+                        "bands_source",
+                        "scale",
+                        "circumstances",
+                    ]
                 ),
                 JSON
                 | st.dictionaries(

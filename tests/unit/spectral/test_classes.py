@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthoray.spectral.classes import CLASS_NAMES, class_counts, class_table, stats_by_label
+from orthoray.spectral.classes import class_counts, class_table, stats_by_label
 from orthoray.spectral.texts import TEXTS
-from orthoray.spectral.thresholds import ThresholdSet
+from orthoray.spectral.thresholds import CLASS_NAMES, ThresholdSet
 
 NDVI = ThresholdSet("NDVI/1", "NDVI", (0.6, 0.4, 0.2), None, "a source")
 

@@ -14,7 +14,11 @@ from orthoray.spectral.thresholds import Adaptive, ThresholdSet
 
 SET = ThresholdSet("custom/1", "NDVI", (0.6, 0.4, 0.2), "maize", "Given with the request.")
 BANDS = BandMap(
-    ("B", "G", "R", None, "N"), "sensor preset altum", alpha=None, reason="Its tags say so.", sensor="altum"
+    ("B", "G", "R", None, "N"),
+    "sensor preset micasense-altum",
+    alpha=None,
+    reason="Its tags say so.",
+    sensor="micasense-altum",
 )
 CALIBRATION = Calibration(
     "reflectance", (1.0, 2.0, 3.0, 4.0, 5.0), (0.0, 0.1, 0.2, 0.3, 0.4), "caller", reason="Given."
@@ -44,8 +48,15 @@ def test_who_wants_to_repeat_it_finds_all() -> None:
     assert made["index"] == index.pop("name")
     assert {key: made[key] for key in index} == index
     assert made["band_map"] == {"N": 5, "R": 3}
-    assert (made["bands_source"], made["bands_reason"]) == ("sensor preset altum", "Its tags say so.")
-    assert (made["sensor"], made["sensor_reason"]) == ("altum", None)
+    assert (made["bands_source"], made["bands_reason"]) == (
+        "sensor preset micasense-altum",
+        "Its tags say so.",
+    )
+    assert (made["sensor"], made["sensor_title"], made["sensor_reason"]) == (
+        "micasense-altum",
+        "MicaSense Altum",
+        None,
+    )
     assert (made["scale"], made["offset"]) == ({"N": 5.0, "R": 3.0}, {"N": 0.4, "R": 0.2})
     assert made["scale_applied"] is True
     assert made["calibration"] == CALIBRATION.to_dict()
@@ -74,9 +85,19 @@ def test_an_index_of_another_program() -> None:
     assert made["scale_applied"] is False
 
 
+def test_bands_of_no_sensor() -> None:
+    plain = account(band_map=BandMap(("R", "N"), "caller"))
+    assert (plain["sensor"], plain["sensor_title"]) == (None, None)
+
+
 def test_a_soil_mask_and_a_recognised_camera() -> None:
     made = account(background=Background(get_index("SAVI"), 0.2), recognised="Its tags name an Altum.")
-    assert made["background"] == {"index": "SAVI", "formula": get_index("SAVI").formula, "above": 0.2}
+    assert made["background"] == {
+        "index": "SAVI",
+        "formula": get_index("SAVI").formula,
+        "constants": {"L": 0.5},
+        "above": 0.2,
+    }
     assert made["sensor_reason"] == "Its tags name an Altum."
 
 

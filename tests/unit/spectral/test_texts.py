@@ -5,7 +5,7 @@ import pytest
 
 from orthoray.errors import Impossible
 from orthoray.spectral.texts import LANGUAGES, TEXTS, check_language, decimal, percentage
-from orthoray.spectral.thresholds import CLASS_NAMES
+from orthoray.spectral.thresholds import ADAPTIVE, CLASS_NAMES
 
 
 def phrases(language):
@@ -31,6 +31,7 @@ def test_words_by_class_are_in_the_order_of_the_classes(language):
     texts = TEXTS[language]
     for words in (texts.labels, texts.verdicts, texts.advice, texts.groups):
         assert tuple(words) == CLASS_NAMES
+    assert tuple(texts.parted) == ADAPTIVE
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -38,6 +39,13 @@ def test_notes_call_the_classes_by_their_labels(language):
     texts = TEXTS[language]
     for name in ("healthy", "critical"):
         assert texts.labels[name] in texts.notes["relative"]
+    for name in ("severe_stress", "critical"):
+        assert texts.labels[name] in texts.worse
+
+
+def test_the_note_on_odd_reflectance_speaks_of_pixels():
+    for language, word in (("en", "of the pixels"), ("ru", "пикселей"), ("ro", "pixeli")):
+        assert word in TEXTS[language].notes["odd_reflectance"]
 
 
 def test_romanian_has_comma_below_letters_only():

@@ -73,7 +73,7 @@ def test_every_index_of_the_catalogue_has_thresholds():
         if index.name in DEFAULTS:
             assert isinstance(thresholds, ThresholdSet)
             assert thresholds.cuts == DEFAULTS[index.name]
-            assert not thresholds.relative
+            assert thresholds.method is None
         else:
             assert thresholds == Adaptive("quantiles", index.name)
 
@@ -135,7 +135,7 @@ def test_an_index_without_a_default_is_classed_by_the_image_itself():
     resolved = thresholds.resolve(EDGES, COUNTS)
     assert (resolved.id, resolved.index, resolved.crop) == ("quantiles/1", "NDWI", None)
     assert resolved.id == thresholds.id
-    assert resolved.relative
+    assert resolved.method == "quantiles"
     assert "nothing of health" in resolved.source
     assert thresholds.with_cuts(list(resolved.cuts)) == resolved
     assert thresholds_for("NDWI", custom=[0.3, 0.2, 0.1]).cuts == (0.3, 0.2, 0.1)
@@ -145,7 +145,6 @@ def test_an_index_without_a_default_is_classed_by_the_image_itself():
 def test_the_caller_may_want_the_image_to_give_the_cuts(word):
     thresholds = thresholds_for("NDVI", custom=word)
     assert thresholds.method == word.strip().lower()
-    assert thresholds.relative
     first, second, third = thresholds.resolve(EDGES, COUNTS).cuts
     assert first > second > third
     assert thresholds_for("NDVI", crop="orz", custom=word).resolve(EDGES, COUNTS).crop == "barley"
@@ -156,7 +155,7 @@ def test_custom_thresholds_are_sorted_to_descending(given_cuts):
     thresholds = thresholds_for("NDVI", custom=given_cuts)
     assert thresholds.cuts == (0.5, 0.3, 0.1)
     assert thresholds.id == "custom"
-    assert not thresholds.relative
+    assert thresholds.method is None
     assert all(type(cut) is float for cut in thresholds.cuts)
 
 
@@ -189,6 +188,24 @@ def test_custom_thresholds_keep_the_crop_beside_them():
 def test_custom_thresholds_must_be_three_in_order(wrong):
     with pytest.raises(Impossible, match=r"for example \[0\.6, 0\.4, 0\.2\].*quantiles and jenks"):
         thresholds_for("NDVI", custom=wrong)
+
+
+@pytest.mark.parametrize(
+    "close", [[0.1, 0.10000000001, 0.2], [0.3, 0.2, 0.2 - 1e-12], [1e-50, 0.0, -1.0], [1e6, 1e6 - 0.001, 0]]
+)
+def test_custom_thresholds_that_no_value_can_tell_apart_are_refused(close):
+    with pytest.raises(Impossible, match=r"seven significant digits.*for example \[0\.6, 0\.4, 0\.2\]"):
+        thresholds_for("NDVI", custom=close)
+
+
+@pytest.mark.parametrize("far", [[1e6 + 1, 1, 0], [0, -1, -1e7], [1e300, 1.0, 0.0]])
+def test_custom_thresholds_beyond_all_values_are_refused(far):
+    with pytest.raises(Impossible, match=r"beyond 1,000,000 in size.*for example"):
+        thresholds_for("NDVI", custom=far)
+
+
+def test_the_greatest_thresholds_are_taken():
+    assert thresholds_for("NDVI", custom=[1e6, 0, -1e6]).cuts == (1e6, 0.0, -1e6)
 
 
 SETS = [
