@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from orthoray.spectral.classes import CROPS
+from orthoray.spectral.thresholds import CROPS
 
 PRIMARY_COLOR = "#2E7D32"
 SECONDARY_COLOR = "#4CAF50"

@@ -16,8 +16,9 @@ from benchmarks.peers import together
 from OLD.image_processing import classify_index, compute_indices, generate_heatmap, load_image
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.engine import analyse_bands
-from orthoray.spectral.heatmap import class_limits, heatmap_png
+from orthoray.spectral.heatmap import heatmap_png
 from orthoray.spectral.stack import inspect_stack
+from orthoray.spectral.stretch import class_limits
 
 
 def analyse(path: str, cuts: Sequence[float], picture: str, cog: str | None = None) -> Prepared:

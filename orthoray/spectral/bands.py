@@ -26,18 +26,6 @@ from orthoray.spectral.labels import (
 from orthoray.spectral.presets import Order, Sensor, find_sensor, get_sensor
 from orthoray.spectral.sensors import Recognition
 
-__all__ = [
-    "ALPHA",
-    "LONG_NAMES",
-    "SKIP",
-    "BandMap",
-    "Banded",
-    "band_map_from_names",
-    "parse_bands",
-    "require",
-    "resolve_bands",
-]
-
 # GDAL's words for bands; "gray", "undefined" and the like say nothing about the wavelength.
 _COLOURS: dict[str, str] = {
     "red": "R",

@@ -82,31 +82,6 @@ def jenks_cuts(edges: Edges, counts: Counts) -> Cuts:
     return _cuts(starts[chosen[::-1]])
 
 
-def counts_from_histogram(edges: Edges, counts: Counts, cuts: Cuts) -> tuple[int, int, int, int]:
-    """Pixels of each class, best first, without another look at the pixels: exact for the cuts of this module.
-
-    Args:
-        edges: as in `quantile_cuts`.
-        counts: as in `quantile_cuts`.
-        cuts: three descending float32 values that part no bin's pixels, as those made from this histogram.
-
-    Raises:
-        ValueError: a cut lies within a bin that holds pixels.
-    """
-    _checked(edges, counts)
-    if not counts.size:
-        return 0, 0, 0, 0
-    starts = _first_at(edges[:-1])
-    ends = np.append(_first_at(edges[1:-1]), np.nextafter(np.float32(edges[-1]), _LARGEST))
-    above = []
-    for cut in np.asarray(cuts, dtype=np.float32):
-        next_up = np.nextafter(cut, np.float32(np.inf))
-        if np.any((starts < next_up) & (next_up < ends) & (counts > 0)):
-            raise ValueError(f"the cut {cut} lies within a bin")
-        above.append(int(counts[starts > cut].sum()))
-    return above[0], above[1] - above[0], above[2] - above[1], int(counts.sum()) - above[2]
-
-
 def _checked(edges: Edges, counts: Counts) -> None:
     if edges.ndim != 1 or counts.ndim != 1 or (edges.size != counts.size + 1 and edges.size + counts.size):
         raise ValueError("a histogram of n bins has n + 1 edges")

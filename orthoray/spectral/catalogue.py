@@ -16,9 +16,6 @@ from typing import Any, TypedDict
 
 DATA = Path(__file__).with_name("data")
 
-LEGACY_NAMES = ("NDVI_emp", "VARI", "GLI", "ExG", "CIVE", "MGRVI")
-"""The indices that are computed as the programs did whose results users keep, in the order of their contract."""
-
 OWN_DOMAIN = "vegetation"
 
 

@@ -1,5 +1,8 @@
 """Indices on a GPU: the same formulas through the array API, on CuPy where it and a device are there.
 
+It is the library's entry for GPUs, for programs that hold bands there; nothing else in the product calls it yet, and
+an analysis runs on the CPU.
+
 CuPy is imported in one function of this module and nowhere else.
 """
 

@@ -11,27 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orthoray.spectral.colormaps import COLOUR_MAPS, DEFAULT, check_colour_map, palette
-from orthoray.spectral.legend import legend_dict, legend_png
-from orthoray.spectral.png import drawn_palette_png, palette_png
-from orthoray.spectral.stretch import Stretch, class_limits, limits_for, parse_stretch
-from orthoray.spectral.threads import run_in_strips, strips
-
-__all__ = [
-    "COLOUR_MAPS",
-    "Stretch",
-    "check_colour_map",
-    "class_limits",
-    "colorize",
-    "heatmap_png",
-    "legend_dict",
-    "legend_png",
-    "limits_for",
-    "palette",
-    "palette_png",
-    "parse_stretch",
-    "strips",
-]
+from orthoray.spectral.colormaps import DEFAULT, palette
+from orthoray.spectral.png import drawn_palette_png
+from orthoray.spectral.threads import run_in_strips
 
 Map = NDArray[np.floating[Any]]
 
@@ -39,21 +21,18 @@ _COLOURS = 255
 _MIDDLE = 128
 
 
-def colorize(values: Map, vmin: float, vmax: float, cmap: str = DEFAULT) -> NDArray[np.uint8]:
+def colorize(values: Map, vmin: float, vmax: float) -> NDArray[np.uint8]:
     """Palette indices of a map: uint8 (H, W), 0 where it is NaN, else 1 (at `vmin`) to 255 (at `vmax`).
 
     Args:
         values: float32 (H, W); NaN is invalid; what lies beyond a limit takes its colour.
         vmin: value of the lowest colour.
         vmax: value of the highest colour. Where it equals `vmin` that value takes the middle colour.
-        cmap: checked here, so that a wrong name fails before the work; the indices do not depend on it.
 
     Raises:
         ValueError: `values` is not two-dimensional, vmin > vmax, or a limit is not finite although a pixel is
             valid.
-        Impossible: there is no such colour map.
     """
-    check_colour_map(cmap)
     draw = _drawer(values, vmin, vmax)
     indices = np.empty(values.shape, dtype=np.uint8)
     run_in_strips(lambda rows: draw(rows, indices[rows]), *values.shape)
@@ -63,7 +42,7 @@ def colorize(values: Map, vmin: float, vmax: float, cmap: str = DEFAULT) -> NDAr
 def heatmap_png(values: Map, vmin: float, vmax: float, cmap: str = DEFAULT) -> bytes:
     """The heatmap of a float32 (H, W) map as a palette PNG; NaN is transparent.
 
-    Raises as `colorize`, and ValueError where the map has no pixel.
+    Raises as `colorize`, ValueError where the map has no pixel, and Impossible where there is no such colour map.
     """
     colours = palette(cmap)
     draw = _drawer(values, vmin, vmax)

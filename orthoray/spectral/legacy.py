@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orthoray.spectral.classes import CLASS_NAMES, LEGACY_CUTS, LEGACY_INDICES, class_counts
+from orthoray.spectral.classes import class_counts
 from orthoray.spectral.indices import Index, get_index
 from orthoray.spectral.png import drawn_palette_png
 from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
 from orthoray.spectral.threads import run_in_strips
+from orthoray.spectral.thresholds import CLASS_NAMES, LEGACY_CUTS, LEGACY_INDICES
 
 
 class LegacyIndices(Mapping[str, NDArray[np.float32]]):

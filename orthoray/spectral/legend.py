@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from orthoray.spectral.classes import ThresholdSet
 from orthoray.spectral.colormaps import DEFAULT, anchors_of, check_colour_map, palette
 from orthoray.spectral.texts import TEXTS, Language, check_language, decimal
+from orthoray.spectral.thresholds import ThresholdSet
 
 
 def _colour_at(value: float, vmin: float, vmax: float, cmap: str) -> tuple[int, int, int]:

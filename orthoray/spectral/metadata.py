@@ -35,6 +35,10 @@ _SENSOR_NAMESPACES = {
     "http://www.dji.com/drone-dji/1.0": "drone-dji",
 }
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+# Cameras write some kilobytes.
+_MOST_XMP_BYTES = 1024 * 1024
+_LONGEST_NUMBER = 64
+_FRACTION = re.compile(r"[+-]?\d{1,20}/\d{1,20}", re.ASCII)
 # No place on Earth is further from UTC; a greater difference means a GPS clock without a fix.
 _GREATEST_UTC_OFFSET = timedelta(hours=15)
 
@@ -166,14 +170,25 @@ def _number(value: object) -> float | None:
             top, bottom = value
             number = float(top) / float(bottom)
         elif isinstance(value, bytes):
-            number = float(value[0] if len(value) == 1 else Fraction(value.decode().strip()))
+            number = float(value[0]) if len(value) == 1 else _told(value.decode())
         elif isinstance(value, str):
-            number = float(Fraction(value.strip()))
+            number = _told(value)
         else:
             number = float(value)  # type: ignore[arg-type]  # what has no float() is the case below
     except (TypeError, ValueError, ArithmeticError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _told(text: str) -> float:
+    """The number that a text tells, decimal or a fraction of whole numbers; ValueError where it is none.
+
+    `Fraction` alone would work out ten to any power, and that takes as long as the file's author likes.
+    """
+    text = text.strip()
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError("no camera writes numbers of such length")
+    return float(Fraction(text)) if _FRACTION.fullmatch(text) else float(text)
 
 
 def _is_void(value: object) -> bool:
@@ -279,7 +294,7 @@ def _gps_time(gps: Fields) -> datetime | None:
 
 
 def _sensor(xmp: bytes | None) -> dict[str, str | list[str]]:
-    if not xmp:
+    if not xmp or len(xmp) > _MOST_XMP_BYTES:
         return {}
     try:
         root = ElementTree.fromstring(xmp.strip(b"\x00 \r\n\t"))
@@ -296,7 +311,8 @@ def _sensor(xmp: bytes | None) -> dict[str, str | list[str]]:
 
 def _property(element: Element) -> str | list[str]:
     """The text of a simple property, the items of an array."""
-    items = [(item.text or "").strip() for item in element.iter(f"{_RDF}li")]
+    # not `iter`: of elements within elements it would visit each as often as it is deep
+    items = [(item.text or "").strip() for item in element.iterfind(f"*/{_RDF}li")]
     return items or (element.text or "").strip()
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from orthoray.spectral.formats import JPEG
 from orthoray.spectral.orientation import UPRIGHT
 
+# Encoders write a few dozen segments and no fill bytes; whoever writes thousands wants the walk to last.
+_MOST_STEPS = 1 << 16
 # baseline to lossless; C4, C8 and CC among them are other segments
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -44,9 +46,14 @@ def decode_photo(encoded: bytes, orientation: int = UPRIGHT) -> NDArray[np.uint8
 
 
 def _jpeg_pixels(encoded: bytes) -> int:
-    """The pixels that the frame header of a JPEG declares (ITU-T T.81, B.2.2); 0 where none is found."""
+    """The pixels that the frame header of a JPEG declares (ITU-T T.81, B.2.2).
+
+    0 where none is found behind at most `_MOST_STEPS` segments and fill bytes.
+    """
     at = 2 if encoded.startswith(JPEG.magic) else len(encoded)
-    while at + 9 <= len(encoded) and encoded[at] == 0xFF:
+    for _ in range(_MOST_STEPS):
+        if at + 9 > len(encoded) or encoded[at] != 0xFF:
+            break
         marker, length = struct.unpack_from(">BH", encoded, at + 1)
         if marker == 0xFF:  # any number of these may fill the gap before a marker
             at += 1

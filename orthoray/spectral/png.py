@@ -31,60 +31,44 @@ _CHANNELS = {_PALETTE: 1, _RGB: 3, _RGBA: 4}
 _FILTER_NONE, _FILTER_SUB = 0, 1
 
 
-def palette_png(indices: Pixels, colours: Pixels, transparent: int | Pixels | None = None) -> bytes:
-    """An 8-bit palette PNG.
+def drawn_palette_png(
+    height: int, width: int, draw: Draw, colours: Pixels, transparent: int | None = None
+) -> bytes:
+    """An 8-bit palette PNG whose indices `draw` makes strip by strip, so that they never lie in memory.
 
     Args:
-        indices: uint8 (H, W), not empty.
+        height: rows, at least one.
+        width: columns, at least one.
+        draw: writes indices, uint8 (rows, width).
         colours: uint8 (256, 3) sRGB.
-        transparent: the palette index that is fully transparent, or uint8 (256,) with the alpha of each
-            colour, or None where all are opaque.
+        transparent: the palette index that is fully transparent, or None where all are opaque.
 
     Raises:
-        ValueError: an argument has another shape or dtype, or `indices` no pixel.
+        ValueError: `colours` has another shape or dtype, or there is no pixel.
     """
-    _check(indices, 2, "indices are uint8 (H, W)")
-
-    height, width = indices.shape
-    return drawn_palette_png(height, width, _copy_of(indices), colours, transparent)
-
-
-def drawn_palette_png(
-    height: int, width: int, draw: Draw, colours: Pixels, transparent: int | Pixels | None = None
-) -> bytes:
-    """The PNG of `palette_png` whose indices `draw` makes strip by strip, so that they never lie in memory."""
     if colours.shape != (256, 3) or colours.dtype != np.uint8:
         raise ValueError("colours are uint8 (256, 3)")
     chunks = [_chunk(b"PLTE", colours.tobytes())]
     if transparent is not None:
-        alphas = np.full(256, 255, dtype=np.uint8)
-        if isinstance(transparent, np.ndarray):
-            alphas[:] = transparent
-        else:
-            alphas[transparent] = 0
-        # opaque colours at the end need no entry
-        shown = np.flatnonzero(alphas < 255)
-        if shown.size:
-            chunks.append(_chunk(b"tRNS", alphas[: shown[-1] + 1].tobytes()))
+        # the alphas up to the index; those behind it are opaque without an entry
+        chunks.append(_chunk(b"tRNS", b"\xff" * transparent + b"\0"))
     return _png(height, width, _PALETTE, draw, chunks)
 
 
 def rgb_png(pixels: Pixels) -> bytes:
     """An 8-bit RGB PNG of uint8 (H, W, 3) sRGB. Raises ValueError for another shape, dtype or no pixel."""
-    _check(pixels, 3, "pixels are uint8 (H, W, 3)", channels=3)
-    height, width, channels = pixels.shape
-    return drawn_png(height, width, channels, _copy_of(pixels))
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ValueError(f"pixels are uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}")
 
+    def draw(rows: slice, out: Pixels) -> None:
+        out[...] = pixels[rows]
 
-def rgba_png(pixels: Pixels) -> bytes:
-    """An 8-bit PNG of uint8 (H, W, 4) sRGB and straight alpha. Raises ValueError as `rgb_png`."""
-    _check(pixels, 3, "pixels are uint8 (H, W, 4)", channels=4)
     height, width, channels = pixels.shape
-    return drawn_png(height, width, channels, _copy_of(pixels))
+    return drawn_png(height, width, channels, draw)
 
 
 def drawn_png(height: int, width: int, channels: int, draw: Draw) -> bytes:
-    """The PNG of `rgb_png` (3 channels) or `rgba_png` (4) whose pixels `draw` makes strip by strip.
+    """An 8-bit PNG of sRGB (3 channels), or of sRGB and straight alpha (4), whose pixels `draw` makes strip by strip.
 
     Raises:
         ValueError: there is no pixel, or another number of channels.
@@ -92,18 +76,6 @@ def drawn_png(height: int, width: int, channels: int, draw: Draw) -> bytes:
     if channels not in {3, 4}:
         raise ValueError(f"a picture in true colour has 3 or 4 channels, not {channels}")
     return _png(height, width, _RGB if channels == 3 else _RGBA, draw, [])
-
-
-def _check(pixels: Pixels, dimensions: int, needed: str, channels: int | None = None) -> None:
-    if pixels.ndim != dimensions or pixels.dtype != np.uint8 or channels not in {None, pixels.shape[-1]}:
-        raise ValueError(f"{needed}, not {pixels.dtype} {pixels.shape}")
-
-
-def _copy_of(pixels: Pixels) -> Draw:
-    def draw(rows: slice, out: Pixels) -> None:
-        out[...] = pixels[rows]
-
-    return draw
 
 
 def _png(height: int, width: int, colour_type: int, draw: Draw, chunks: list[bytes]) -> bytes:

@@ -217,16 +217,6 @@ def read_window(
     return arrays, np.zeros(arrays[0].shape, dtype=np.bool_) if masked is None else masked
 
 
-def read_nodata_mask(path: PathLike, numbers: Sequence[int], *, alpha: int | None = None) -> Mask:
-    """The mask of `read_window` for a whole file: bool (height, width), True where there is no data."""
-    info = inspect(path)
-    mask: Mask = np.empty((info.height, info.width), dtype=np.bool_)
-    with open_raster(path) as dataset:
-        for window in windows(info):
-            mask[window.toslices()] = read_window(dataset, window, numbers, alpha=alpha)[1]
-    return mask
-
-
 def _window_limit(count: int, dtype: npt.DTypeLike) -> int:
     """Pixels of a window."""
     return max(1, min(WINDOW_PIXELS, WINDOW_BYTES // (count * np.dtype(dtype).itemsize)))

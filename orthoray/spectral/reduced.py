@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from orthoray.spectral.raster import Mask, PathLike, open_raster, read_window, windows_of
+from orthoray.spectral.masks import Mask
+from orthoray.spectral.raster import PathLike, open_raster, read_window, windows_of
 from orthoray.spectral.raw import prepared
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a reduced raster: where it lies there, and what `orthoray.spectral.raster.read_window` gives."""
+
+    rows: slice
+    columns: slice
+    arrays: list[npt.NDArray[Any]]
+    masked: Mask
 
 
 def reduced_shape(width: int, height: int, max_side: int) -> tuple[int, int]:
@@ -20,19 +32,20 @@ def reduced_shape(width: int, height: int, max_side: int) -> tuple[int, int]:
 
 def read_reduced(
     path: PathLike, numbers: Sequence[int], max_side: int, *, alpha: int | None = None
-) -> tuple[list[npt.NDArray[Any]], Mask]:
-    """Read bands picking the nearest pixels, at most `max_side` on either side.
+) -> Iterator[Piece]:
+    """Read bands picking the nearest pixels, at most `max_side` on either side: `reduced_shape` piece by piece.
 
-    Arguments and results are those of `orthoray.spectral.raster.read_window`, for the whole raster. Starts
-    from the file's smallest overview that is large enough.
+    The pieces do not overlap and cover all of it; each is at most one window of the raster, so memory does not
+    grow with either. Further arguments are those of `orthoray.spectral.raster.read_window`. Starts from the
+    file's smallest overview that is large enough.
     """
     with prepared(path) as ready:
-        return _read_reduced(ready, numbers, max_side, alpha)
+        yield from _read_reduced(ready, numbers, max_side, alpha)
 
 
 def _read_reduced(
     path: PathLike, numbers: Sequence[int], max_side: int, alpha: int | None
-) -> tuple[list[npt.NDArray[Any]], Mask]:
+) -> Iterator[Piece]:
     # GDAL's own decimated reading goes through the output row by row and decodes a compressed tile of
     # several bands again for each: minutes where one pass over the tiles takes seconds.
     with open_raster(path) as dataset:
@@ -41,20 +54,20 @@ def _read_reduced(
     with open_raster(path, overview_level=level) as dataset:
         rows = _picks(dataset.height, shape[0])
         columns = _picks(dataset.width, shape[1])
-        arrays: list[npt.NDArray[Any]] = []
-        masked: Mask = np.zeros(shape, dtype=np.bool_)
         for window in windows_of(dataset):
-            row_span = slice(*np.searchsorted(rows, (window.row_off, window.row_off + window.height)))
-            column_span = slice(*np.searchsorted(columns, (window.col_off, window.col_off + window.width)))
+            row_span = _span(rows, window.row_off, window.height)
+            column_span = _span(columns, window.col_off, window.width)
             if row_span.start == row_span.stop or column_span.start == column_span.stop:
                 continue
             picked = np.ix_(rows[row_span] - window.row_off, columns[column_span] - window.col_off)
-            parts, part_masked = read_window(dataset, window, numbers, alpha=alpha)
-            arrays = arrays or [np.zeros(shape, part.dtype) for part in parts]
-            for array, part in zip(arrays, parts, strict=True):
-                array[row_span, column_span] = part[picked]
-            masked[row_span, column_span] = part_masked[picked]
-    return arrays, masked
+            arrays, masked = read_window(dataset, window, numbers, alpha=alpha)
+            yield Piece(row_span, column_span, [array[picked] for array in arrays], masked[picked])
+
+
+def _span(picks: npt.NDArray[np.intp], start: int, size: int) -> slice:
+    """Which of the ascending `picks` lie in the `size` pixels from `start`."""
+    first, last = np.searchsorted(picks, (start, start + size))
+    return slice(int(first), int(last))
 
 
 def _picks(size: int, count: int) -> npt.NDArray[np.intp]:

@@ -12,9 +12,7 @@ import numpy as np
 
 from orthoray.spectral.labels import LONG_NAMES, SKIP, Names, product, tagged
 from orthoray.spectral.metadata import ImageMetadata
-from orthoray.spectral.presets import BLUE_CAMERA_NM, SENSORS, Sensor, get_sensor
-
-__all__ = ["SENSORS", "Recognition", "Sensor", "get_sensor", "recognise", "recognise_stack"]
+from orthoray.spectral.presets import BLUE_CAMERA_NM, SENSORS, Sensor
 
 _VISIBLE_COLOURS = frozenset({"red", "green", "blue"})
 _DJI_SOURCE = re.compile(r"MS_(G|R|RE|NIR)_CAMERA")
@@ -59,15 +57,6 @@ class Recognition:
     bands: Names | None = None
     scales: tuple[float, ...] | None = None
     offsets: tuple[float, ...] | None = None
-
-
-def recognise(metadata: ImageMetadata, info: Pictured, *, filename: str | None = None) -> Recognition | None:
-    """Recognise one file by its tags, or by its `filename` where that is a satellite product's; None if neither.
-
-    `info` may describe a stack of which `metadata` is the first file's: then no bands are named, and
-    `recognise_stack` tells more.
-    """
-    return recognise_stack([metadata], [info], filenames=[filename])
 
 
 def recognise_stack(

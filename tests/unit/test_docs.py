@@ -12,11 +12,10 @@ import typer.main
 
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.settings import Settings
-from orthoray.spectral.catalogue import LEGACY_NAMES
-from orthoray.spectral.classes import CROPS
 from orthoray.spectral.expression import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MAX_LENGTH, MAX_NODES
 from orthoray.spectral.indices import CATALOGUE, MAX_CONSTANTS
 from orthoray.spectral.terms import FUNCTIONS
+from orthoray.spectral.thresholds import CROPS, LEGACY_INDICES
 from orthoray.storage.local import LocalStorage
 from serve_app.cli import app
 from serve_app.gateway.api import create_api
@@ -140,7 +139,7 @@ def test_the_indices_that_are_told_are_those_of_the_catalogue() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \| ([A-Z][A-Z0-9, ]*) \|", text, re.MULTILINE))
     bands = {index.name: ", ".join(index.bands) for index in CATALOGUE}
     assert {name: bands.get(name) for name in rows} == rows
-    assert {"NDVI", "GNDVI", "NDRE", "SAVI", "EVI", *LEGACY_NAMES} <= rows.keys()
+    assert {"NDVI", "GNDVI", "NDRE", "SAVI", "EVI", *LEGACY_INDICES} <= rows.keys()
     assert f"{len(CATALOGUE)} indices" in text
 
 

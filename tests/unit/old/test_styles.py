@@ -1,7 +1,7 @@
 import pytest
 
 from OLD import styles
-from orthoray.spectral.classes import thresholds_for
+from orthoray.spectral.thresholds import thresholds_for
 
 KEYS = {
     "app_title",

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthoray.errors import Impossible, MissingBands
-from orthoray.spectral.bands import LONG_NAMES, BandMap, parse_bands, require, resolve_bands
+from orthoray.spectral.bands import BandMap, parse_bands, require, resolve_bands
+from orthoray.spectral.labels import LONG_NAMES
 from orthoray.spectral.sensors import Recognition
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from orthoray.spectral.catalogue import DATA, LEGACY_NAMES, default_constants, entries, read
+from orthoray.spectral.catalogue import DATA, default_constants, entries, read
 from orthoray.spectral.expression import parse
 from orthoray.spectral.indices import CATALOGUE, derived, get_index
+from orthoray.spectral.thresholds import LEGACY_INDICES
 
 ROOT = Path(__file__).parents[3]
 LISTED: list[dict[str, Any]] = read("indices.json")["indices"]
@@ -56,7 +57,7 @@ def test_every_index_of_the_list_is_there() -> None:
         index.name for index in CATALOGUE
     }
     assert sum(not index.computable for index in CATALOGUE) == 19
-    assert tuple(index.name for index in CATALOGUE if index.legacy) == LEGACY_NAMES
+    assert tuple(index.name for index in CATALOGUE if index.legacy) == LEGACY_INDICES
 
 
 def test_the_kept_list_is_that_of_the_installed_package() -> None:
@@ -145,7 +146,7 @@ def test_every_vegetation_index_says_what_high_means_or_has_no_meaning() -> None
 
 def test_legacy_entries_cite_the_list() -> None:
     by_name = {entry["short_name"]: entry for entry in LISTED}
-    for name in LEGACY_NAMES:
+    for name in LEGACY_INDICES:
         cited = by_name.get({"NDVI_emp": "NGRDI"}.get(name, name))
         note = get_index(name).note
         assert note

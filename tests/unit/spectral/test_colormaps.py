@@ -10,7 +10,7 @@ PUBLISHED = ("viridis", "cividis", "magma", "plasma", "inferno")
 
 @pytest.mark.parametrize("cmap", COLOUR_MAPS)
 def test_palettes_begin_and_end_with_their_anchors(cmap):
-    anchors = COLOUR_MAPS[cmap].anchors
+    anchors = COLOUR_MAPS[cmap]
     colours = palette(cmap)
     assert colours.shape == (256, 3)
     assert colours[0].tolist() == [0, 0, 0]
@@ -18,7 +18,6 @@ def test_palettes_begin_and_end_with_their_anchors(cmap):
     assert colours[255].tobytes().hex() == anchors[-1]
     assert colours[128].tobytes().hex() == anchors[len(anchors) // 2]
     assert not colours.flags.writeable
-    assert COLOUR_MAPS[cmap].source
 
 
 @pytest.mark.parametrize("cmap", COLOUR_MAPS)

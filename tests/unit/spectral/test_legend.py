@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from orthoray.errors import Impossible
-from orthoray.spectral.classes import thresholds_for
 from orthoray.spectral.colormaps import COLOUR_MAPS, palette
 from orthoray.spectral.legend import legend_dict, legend_png
+from orthoray.spectral.thresholds import thresholds_for
 
 finite = st.floats(-1e6, 1e6, width=32)
 

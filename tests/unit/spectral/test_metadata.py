@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -193,6 +194,52 @@ def test_sensor_properties_keep_their_namespace(tmp_path: Path, suffix: str) -> 
 def test_broken_or_hostile_xmp_is_nothing(tmp_path: Path, packet: bytes) -> None:
     path = tmp_path / "x.jpg"
     Image.new("L", (4, 4)).save(path, xmp=packet)
+    assert read_metadata(path).sensor == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6", 6),
+        ("12/2", 6),
+        (" +0.6e1 ", 6),
+        ("1e12000000", None),
+        ("1e12000000/3", None),
+        ("9" * 1_000_000, None),
+        ("9" * 100_000 + "/7", None),
+        ("1/0", None),
+        ("nan", None),
+        ("upright", None),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_numbers_told_in_words_cost_no_time(tmp_path: Path, text: str, expected: int | None) -> None:
+    path = tmp_path / "photo.tif"
+    tifffile.imwrite(path, np.zeros((5, 5), np.uint8), extratags=[(274, 2, 0, text, True)])
+    began = time.process_time()
+    assert read_metadata(path).orientation == expected
+    assert time.process_time() - began < 1
+
+
+def test_elements_within_elements_cost_no_time(tmp_path: Path) -> None:
+    head, foot = XMP.partition("<c:BandName>")[0], "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    packet = head + "<rdf:Description>" * 20_000 + "</rdf:Description>" * 20_000 + foot
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(
+        path, np.zeros((5, 5), np.uint8), extratags=[(700, 1, len(packet), packet.encode(), True)]
+    )
+    began = time.process_time()
+    found = read_metadata(path).sensor
+    assert time.process_time() - began < 1
+    assert found["Camera:Yaw"] == "1.5"
+
+
+def test_a_packet_beyond_all_measure_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    packet = XMP + " " * 1024 * 1024
+    tifffile.imwrite(
+        path, np.zeros((5, 5), np.uint8), extratags=[(700, 1, len(packet), packet.encode(), True)]
+    )
     assert read_metadata(path).sensor == {}
 
 

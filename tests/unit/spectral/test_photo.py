@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 
 import cv2
 import imagecodecs
@@ -78,6 +79,16 @@ def test_sizes_are_read_from_the_frame_header():
     assert _jpeg_pixels(with_size(jpeg(), 65_000, 65_001)) == 65_000 * 65_001
     for broken in (b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\x00\x00", jpeg()[:40], b"\x89PNG\r\n\x1a\n" * 9):
         assert _jpeg_pixels(broken) == 0
+
+
+def test_the_way_to_the_frame_header_is_not_endless():
+    start, rest = jpeg()[:2], jpeg()[2:]
+    assert _jpeg_pixels(start + b"\xff" * 60_000 + rest) == 203 * 117
+    assert _jpeg_pixels(start + b"\xff" * 70_000 + rest) == 0
+    assert _jpeg_pixels(start + b"\xff\xfe\x00\x02" * 70_000 + rest) == 0
+    began = time.process_time()
+    assert _jpeg_pixels(start + b"\xff" * 20_000_000) == 0
+    assert time.process_time() - began < 1
 
 
 def test_a_size_beyond_the_limit_is_left_to_opencv(monkeypatch):

@@ -14,9 +14,7 @@ from orthoray.spectral.png import (
     combined_adler32,
     drawn_palette_png,
     drawn_png,
-    palette_png,
     rgb_png,
-    rgba_png,
 )
 
 COLOURS = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
@@ -25,6 +23,21 @@ SHAPES = [(1, 1), (1, 70_000), (70_000, 1), (37, 53), (1201, 1003)]
 
 def noise(*shape):
     return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+
+
+def copied(pixels):
+    def draw(rows, out):
+        out[...] = pixels[rows]
+
+    return draw
+
+
+def palette_png(indices, colours=COLOURS, transparent=None):
+    return drawn_palette_png(*indices.shape, copied(indices), colours, transparent)
+
+
+def rgba_png(pixels):
+    return drawn_png(*pixels.shape, copied(pixels))
 
 
 def chunks(png):
@@ -103,19 +116,12 @@ def test_the_file_does_not_depend_on_the_number_of_threads(monkeypatch):
 
 def test_transparency():
     indices = np.arange(256, dtype=np.uint8)[None]
-    alphas = noise(256)
-    alphas[200:] = 255
-    for transparent, expected in (
-        (None, np.full(256, 255)),
-        (7, np.where(np.arange(256) == 7, 0, 255)),
-        (np.int64(0), np.where(np.arange(256) == 0, 0, 255)),
-        (alphas, alphas),
-        (np.full(256, 255, np.uint8), np.full(256, 255)),
-    ):
+    for transparent in (None, 0, 7, 255):
         png = palette_png(indices, COLOURS, transparent)
+        expected = np.where(np.arange(256) == transparent, 0, 255)
         np.testing.assert_array_equal(by_pillow(png, "RGBA")[0, :, 3], expected)
         with Image.open(io.BytesIO(png)) as picture:
-            assert ("transparency" in picture.info) == bool((expected < 255).any())
+            assert ("transparency" in picture.info) == (transparent is not None)
     assert len(dict(chunks(palette_png(indices, COLOURS, 7)))[b"tRNS"]) == 8
 
 
@@ -152,15 +158,12 @@ def test_what_fails_to_draw_fails_the_picture():
     [
         lambda: palette_png(np.zeros((0, 3), np.uint8), COLOURS),
         lambda: palette_png(np.zeros((3, 0), np.uint8), COLOURS),
-        lambda: palette_png(np.zeros((3, 3, 1), np.uint8), COLOURS),
-        lambda: palette_png(np.zeros((3, 3), np.int16), COLOURS),
         lambda: palette_png(np.zeros((3, 3), np.uint8), COLOURS[:16]),
         lambda: palette_png(np.zeros((3, 3), np.uint8), COLOURS.astype(np.float32)),
         lambda: rgb_png(np.zeros((3, 3), np.uint8)),
         lambda: rgb_png(np.zeros((3, 3, 4), np.uint8)),
+        lambda: rgb_png(np.zeros((3, 3, 3), np.uint16)),
         lambda: rgb_png(np.zeros((0, 3, 3), np.uint8)),
-        lambda: rgba_png(np.zeros((3, 3, 3), np.uint8)),
-        lambda: rgba_png(np.zeros((3, 3, 4), np.uint16)),
         lambda: drawn_png(3, 3, 2, lambda rows, out: None),
     ],
 )

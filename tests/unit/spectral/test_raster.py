@@ -24,7 +24,6 @@ from orthoray.spectral.raster import (
     block_windows,
     inspect,
     open_raster,
-    read_nodata_mask,
     read_window,
     windows,
 )
@@ -203,7 +202,6 @@ def test_internal_mask(write_tiff: WriteTiff) -> None:
     bands = RNG.integers(0, 255, (3, 20, 30), dtype=np.uint8)
     path = write_tiff(bands, mask=masked)
     np.testing.assert_array_equal(read(path, [1, 3])[1], masked)
-    np.testing.assert_array_equal(read_nodata_mask(path, [2]), masked)
 
 
 def test_sidecar_files_are_not_read(write_tiff: WriteTiff) -> None:

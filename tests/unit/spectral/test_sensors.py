@@ -10,7 +10,7 @@ import tifffile
 
 from orthoray.spectral.metadata import Camera, ImageMetadata, read_metadata
 from orthoray.spectral.raster import inspect
-from orthoray.spectral.sensors import recognise, recognise_stack
+from orthoray.spectral.sensors import Recognition, recognise_stack
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Fake:
     @property
     def count(self) -> int:
         return len(self.colours)
+
+
+def recognise(metadata: ImageMetadata, info: Fake, filename: str | None = None) -> Recognition | None:
+    """What one file alone tells."""
+    return recognise_stack([metadata], [info], filenames=[filename])
 
 
 RGB = Fake(("red", "green", "blue"), "uint8")
@@ -221,7 +226,7 @@ def test_a_real_file_with_tags(tmp_path: Path) -> None:
         (700, 1, len(packet), packet, True),
     ]
     tifffile.imwrite(path, np.zeros((4, 4), np.uint16), extratags=tags)
-    found = recognise(read_metadata(path), inspect(path))
+    found = recognise_stack([read_metadata(path)], [inspect(path)])
     assert found is not None
     assert (found.sensor, found.bands, found.raw_capture) == ("micasense-rededge", ("RE1",), True)
     assert found.camera == "MicaSense RedEdge-M"

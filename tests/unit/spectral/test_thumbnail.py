@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from orthoray.spectral import raster, thumbnail
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.raster import inspect
-from orthoray.spectral.thumbnail import thumbnail_png
+from orthoray.spectral.thumbnail import preview, thumbnail_png
 
 WriteTiff = Callable[..., Path]
 
@@ -117,6 +119,51 @@ def test_photos_stand_upright(tmp_path: Path, orientation: int) -> None:
     Image.fromarray(stored).save(path, exif=exif, quality=100)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)), np.int16)
     np.testing.assert_allclose(pixels(thumbnail_png(path))[..., :3], expected, atol=8)
+
+
+def test_without_oversampling_a_pixel_is_one_of_the_raster(write_tiff: WriteTiff) -> None:
+    bands = np.random.default_rng(3).integers(1, 255, (3, 90, 60), dtype=np.uint8)
+    bands[:, :10, :7] = 0
+    path = write_tiff(bands, nodata=0, colours=("red", "green", "blue"))
+    full = preview(path, max_side=90, oversampling=1)
+    np.testing.assert_array_equal(full[..., :3], bands.transpose(1, 2, 0))
+    np.testing.assert_array_equal(full[..., 3], np.where(bands.any(axis=0), 255, 0))
+    np.testing.assert_array_equal(preview(path, max_side=30, oversampling=1), full[1::3, 1::3])
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_what_is_too_large_to_keep_looks_the_same(
+    write_tiff: WriteTiff, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    monkeypatch.setattr(raster, "WINDOW_PIXELS", 700)
+    values = np.random.default_rng(4).integers(0, 3000, (3, 70, 90)).astype(dtype)
+    values[:, 5:9] = np.float32(7)
+    path = write_tiff(values, nodata=7, blockysize=4, descriptions=("red", "green", "blue"))
+    kept = preview(path, max_side=80, oversampling=1)
+    monkeypatch.setattr(thumbnail, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(thumbnail, "_SAMPLE_SIDE", 80)
+    np.testing.assert_array_equal(preview(path, max_side=80, oversampling=1), kept)
+    monkeypatch.setattr(thumbnail, "_SAMPLE_SIDE", 40)
+    sampled = preview(path, max_side=80, oversampling=1)
+    assert np.abs(sampled.astype(int) - kept).max() <= 8
+    assert (sampled[..., 3] == kept[..., 3]).all()
+
+
+def test_memory_is_that_of_the_picture(write_tiff: WriteTiff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster, "WINDOW_PIXELS", 1 << 16)
+    monkeypatch.setattr(thumbnail, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(thumbnail, "_SAMPLE_SIDE", 64)
+    values = np.random.default_rng(5).integers(0, 3000, (3, 1200, 1000), dtype=np.uint16)
+    path = write_tiff(values, blockysize=16, descriptions=("red", "green", "blue"))
+    preview(path, max_side=100, oversampling=1)
+    tracemalloc.start()
+    try:
+        preview(path, max_side=1200, oversampling=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # four for the picture, one for its mask; a copy of the bands as float32 alone would be twelve
+    assert peak < 8 * 1200 * 1000, peak
 
 
 def test_real_orthomosaic(sample: Callable[[str], Path]) -> None:
