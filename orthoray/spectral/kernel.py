@@ -116,7 +116,11 @@ def compute(recipe: Recipe, bands: Sequence[Array], masked: Mask | None, out: Va
         _into(out, scratch, recipe.index.expression.term, values)
         for name, band in zip(recipe.names, bands, strict=True):
             # no value comes from an infinite band, though a quotient by it would be 0
-            if name in recipe.index.bands and band.dtype.kind == "f" and not np.isfinite(band.min() - band.max()):
+            if (
+                name in recipe.index.bands
+                and band.dtype.kind == "f"
+                and not np.isfinite(band.min() - band.max())
+            ):
                 out[~np.isfinite(band)] = np.nan
         nodata = background = 0
         if masked is not None:
