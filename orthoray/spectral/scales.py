@@ -172,11 +172,8 @@ class Patterns:
         return 1 << (32 - _DROPPED)
 
     def edge(self, number: int) -> float:
-        """See `Bins`; those of infinities and of what is no number are the greatest float32."""
-        found = value_of(np.array([min(number << _DROPPED, 0xFFFFFFFF)], np.uint32))[0]
-        if math.isnan(found):
-            return _LARGEST if number >= self.size // 2 else -_LARGEST
-        return min(max(float(found), -_LARGEST), _LARGEST)
+        """See `Bins`."""
+        return float(self.firsts(number, number + 1)[0])
 
     def bin_of(self, value: float) -> int:
         """See `Bins`."""
@@ -191,8 +188,13 @@ class Patterns:
         np.add.at(counts, keys_of(values) >> _DROPPED, 1)
 
     def firsts(self, start: int, stop: int) -> Edges:
-        """See `Bins`."""
-        return np.array([self.edge(number) for number in range(start, stop)])
+        """See `Bins`; those of infinities and of what is no number are the greatest float32."""
+        numbers = np.arange(start, stop, dtype=np.uint64)
+        patterns = np.minimum(numbers << _DROPPED, 0xFFFFFFFF).astype(np.uint32)
+        with np.errstate(invalid="ignore"):  # some patterns are signalling NaN
+            found = value_of(patterns).astype(np.float64)
+        found = np.where(np.isnan(found), np.where(numbers < self.size // 2, -np.inf, np.inf), found)
+        return np.clip(found, -_LARGEST, _LARGEST)
 
 
 def keys_of(values: Values) -> Keys:
