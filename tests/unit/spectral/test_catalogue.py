@@ -92,25 +92,26 @@ def test_the_licence_goes_with_the_list() -> None:
     assert "10.1038/s41597-023-02096-0" in head["citation"]
 
 
-@pytest.mark.parametrize("entry", LISTED, ids=lambda entry: str(entry["short_name"]))
-def test_every_formula_of_the_list_gives_what_python_gives(entry: dict[str, Any]) -> None:
-    index = get_index(entry["short_name"])
-    constants = dict(default_constants()) | dict(index.constants)
-    arrays = random_inputs([name for name in entry["bands"] if name not in constants])
-    expression = parse(entry["formula"], bands=tuple(arrays), constants=constants)
-    with np.errstate(all="ignore"):
-        expected = eval(entry["formula"], {"__builtins__": {}}, {**constants, **arrays})  # noqa: S307 - the kept list
-        np.testing.assert_allclose(expression(arrays), expected, rtol=1e-9, atol=1e-12)
-        if index.name not in OWN:
-            assert index.formula == entry["formula"]
-            np.testing.assert_array_equal(index.evaluate(arrays), expression(arrays))
-    if index.name in OWN and not index.legacy:
-        np.testing.assert_allclose(index.evaluate(arrays), expected, rtol=1e-12)
-    if index.computable:
-        kept = index.compute(arrays, np.float64)
-        finite = np.isfinite(expected)
-        np.testing.assert_array_equal(np.isnan(kept), ~finite)
-        np.testing.assert_allclose(kept[finite], expected[finite], rtol=1e-3 if index.legacy else 1e-6)
+@pytest.mark.parametrize("part", range(8))
+def test_every_formula_of_the_list_gives_what_python_gives(part: int) -> None:
+    for entry in LISTED[part::8]:
+        index = get_index(entry["short_name"])
+        constants = dict(default_constants()) | dict(index.constants)
+        arrays = random_inputs([name for name in entry["bands"] if name not in constants])
+        expression = parse(entry["formula"], bands=tuple(arrays), constants=constants)
+        with np.errstate(all="ignore"):
+            expected = eval(entry["formula"], {"__builtins__": {}}, {**constants, **arrays})  # noqa: S307 - the kept list
+            np.testing.assert_allclose(expression(arrays), expected, rtol=1e-9, atol=1e-12)
+            if index.name not in OWN:
+                assert index.formula == entry["formula"]
+                np.testing.assert_array_equal(index.evaluate(arrays), expression(arrays))
+        if index.name in OWN and not index.legacy:
+            np.testing.assert_allclose(index.evaluate(arrays), expected, rtol=1e-12)
+        if index.computable:
+            kept = index.compute(arrays, np.float64)
+            finite = np.isfinite(expected)
+            np.testing.assert_array_equal(np.isnan(kept), ~finite)
+            np.testing.assert_allclose(kept[finite], expected[finite], rtol=1e-3 if index.legacy else 1e-6)
 
 
 def test_what_is_derived_fits_the_formula() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orthoray.errors import Impossible
 from orthoray.spectral.device import best_namespace, compute_on
-from orthoray.spectral.indices import CATALOGUE, Index, get_index, index_from_expression
+from orthoray.spectral.indices import CATALOGUE, get_index, index_from_expression
 from orthoray.spectral.terms import FUNCTIONS, namespace_of
 
 ROOT = Path(__file__).parents[3]
@@ -26,12 +26,13 @@ def reflectances(names: tuple[str, ...], dtype: str = "float64") -> dict[str, np
     }
 
 
-@pytest.mark.parametrize("index", COMPUTABLE, ids=lambda index: str(index.name))
-def test_the_strict_array_api_gives_what_the_cpu_gives(index: Index) -> None:
-    bands = reflectances(index.bands)
-    result = compute_on(index, bands, array_api_strict)
-    assert result.dtype == array_api_strict.float32
-    np.testing.assert_allclose(np.asarray(result), index.compute(bands), rtol=1e-6)
+@pytest.mark.parametrize("part", range(8))
+def test_the_strict_array_api_gives_what_the_cpu_gives(part: int) -> None:
+    for index in COMPUTABLE[part::8]:
+        bands = reflectances(index.bands)
+        result = compute_on(index, bands, array_api_strict)
+        assert result.dtype == array_api_strict.float32
+        np.testing.assert_allclose(np.asarray(result), index.compute(bands), rtol=1e-6)
 
 
 @pytest.mark.parametrize("text", [f"{name}(N{', 0.5' * name.startswith('m')})" for name in FUNCTIONS])

@@ -164,18 +164,19 @@ def test_names_that_differ_by_case_alone_are_kept_apart(one: str, other: str) ->
     assert caught.value.fields["close"] == [one, other]
 
 
-@pytest.mark.parametrize("index", CATALOGUE, ids=lambda index: str(index.name))
-def test_entries_are_complete(index: Any) -> None:
-    assert set(index.bands) <= set(LONG_NAMES)
-    assert index.bands or index.other_inputs
-    assert set(index.expression.bands) == {*index.bands, *index.other_inputs}
-    assert dict(index.expression.constants) == dict(index.constants)
-    assert index.computable == (not index.other_inputs)
-    assert "https://" in index.reference or "http://" in index.reference
-    assert json.loads(json.dumps(index.to_dict()))["bands"] == list(index.bands)
-    copy = pickle.loads(pickle.dumps(index))  # noqa: S301 - our own bytes
-    assert copy == index
-    assert copy.expression == index.expression
+@pytest.mark.parametrize("part", range(8))
+def test_entries_are_complete(part: int) -> None:
+    for index in CATALOGUE[part::8]:
+        assert set(index.bands) <= set(LONG_NAMES)
+        assert index.bands or index.other_inputs
+        assert set(index.expression.bands) == {*index.bands, *index.other_inputs}
+        assert dict(index.expression.constants) == dict(index.constants)
+        assert index.computable == (not index.other_inputs)
+        assert "https://" in index.reference or "http://" in index.reference
+        assert json.loads(json.dumps(index.to_dict()))["bands"] == list(index.bands)
+        copy = pickle.loads(pickle.dumps(index))  # noqa: S301 - our own bytes
+        assert copy == index
+        assert copy.expression == index.expression
 
 
 def test_values_of_reflectance_lie_in_the_range() -> None:
