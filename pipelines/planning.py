@@ -32,7 +32,7 @@ from orthoray.spectral.thresholds import Thresholds, thresholds_for
 
 RGB = ("R", "G", "B")
 PHOTO_DTYPES = ("uint8", "uint16")
-# OLD's functions work on whole images in memory, up to some 20 bytes a pixel.
+# OLD's functions work on whole images in memory, some 30 bytes a pixel.
 PHOTO_MAX_PIXELS = 200_000_000
 
 
