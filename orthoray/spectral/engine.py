@@ -19,6 +19,7 @@ from orthoray.spectral.calibration import Calibration, calibrate
 from orthoray.spectral.encoding import FLOAT32, Encoding
 from orthoray.spectral.indices import Index, get_index
 from orthoray.spectral.kernel import PIECE_SIDE, Background, recipe_for
+from orthoray.spectral.loops import PAYING_PIXELS, load_compiled
 from orthoray.spectral.masks import Mask
 from orthoray.spectral.orientation import UPRIGHT, upright_copy
 from orthoray.spectral.raster import PathLike, RasterInfo
@@ -64,6 +65,8 @@ def analyse_bands(
     wanted = get_index(index) if isinstance(index, str) else index
     wanted.require_computable()
     given = source if isinstance(source, Stack) else inspect_stack([source])
+    if given.info.width * given.info.height >= PAYING_PIXELS:
+        load_compiled()
     used = calibration or calibrate(given.info)
     names = _names(wanted, background)
     require(band_map, names)
