@@ -29,7 +29,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
-from orthoray.spectral.blocks import LEVELS, Block, Grid, encoded_tiles, halved, means
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Tile, encoded_tiles, halved, means
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.georeference import Affine6
 from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, open_raster
@@ -161,7 +161,7 @@ class CogWriter:
                 counts[place] = np.frombuffer(self._sums.read(size), np.uint8).reshape(height, width)
             yield sums, counts
 
-    def _spool(self, level: int, place: tuple[int, int], tile: bytes) -> None:
+    def _spool(self, level: int, place: tuple[int, int], tile: Tile) -> None:
         self._offsets[level][place] = self._spools[level].tell()
         self._sizes[level][place] = len(tile)
         self._spools[level].write(tile)
