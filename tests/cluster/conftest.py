@@ -13,16 +13,23 @@ os.environ |= {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # a node that was killed is known to be dead after some seconds, not half a minute
+    # A node that was killed refuses connections, and is known to be dead after some seconds rather than a quarter of a
+    # minute; one on a machine that is slow answers late, and is given half a minute.
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_timeout_ms": "10000",
+    "RAY_health_check_failure_threshold": "3",
 }
 
 import pytest
 import ray
 from nodes import AddNode
 from ray.cluster_utils import Cluster
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ray leaves sockets and pipes of the nodes that it starts to the garbage collector."""
+    config.addinivalue_line("filterwarnings", "ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +45,13 @@ def cluster() -> Iterator[Cluster]:
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def workers(cluster: Cluster) -> None:
+    """Two nodes with a CPU each, labelled `role: worker`, that stay: for tests that only need some."""
+    for _ in range(2):
+        cluster.add_node(labels={"role": "worker"})
 
 
 @pytest.fixture
