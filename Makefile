@@ -27,6 +27,7 @@ run: $(READY)  ## start everything, analyse two sample images, and serve until C
 test: lint  ## run all tests, with real servers, Ray and processes
 	@$(BIN)/python -m pytest -n auto tests/unit
 	@$(BIN)/python -m pytest tests/integration tests/acceptance
+	@$(BIN)/python -m pytest tests/cluster
 
 test-fast: $(READY)  ## run the tests that need neither Ray nor servers
 	@$(BIN)/python -m pytest -n auto tests/unit

@@ -22,6 +22,7 @@ from orthoray.spectral.statistics import Tally
 
 Values = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]
+Tile = bytes | memoryview
 
 LEVELS = 2  # overviews that are encoded block by block
 _TILE = 512
@@ -130,7 +131,7 @@ class Block:
 
     window: Window
     tally: Tally
-    tiles: tuple[tuple[bytes, ...], ...]
+    tiles: tuple[tuple[Tile, ...], ...]
     sums: Values
     counts: Counts
     picture: Values

@@ -28,7 +28,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
-from orthoray.spectral.blocks import LEVELS, Block, Grid, encoded_tiles, halved, means
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Tile, encoded_tiles, halved, means
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.georeference import Affine6
 from orthoray.spectral.raster import GDAL_OPTIONS, PathLike
@@ -159,7 +159,7 @@ class CogWriter:
                 counts[place] = np.frombuffer(self._sums.read(size), np.uint8).reshape(height, width)
             yield sums, counts
 
-    def _spool(self, level: int, place: tuple[int, int], tile: bytes) -> None:
+    def _spool(self, level: int, place: tuple[int, int], tile: Tile) -> None:
         self._offsets[level][place] = self._spools[level].tell()
         self._sizes[level][place] = len(tile)
         self._spools[level].write(tile)
