@@ -278,6 +278,8 @@ def _ray_and_serve(
         "LOG_FORMAT": settings.log_format,
         # Stopping would wait half a minute for load balancers that a laptop does not have.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        # After Serve's own 5 s the proxy of a busy machine would be killed while it starts, and the whole start would fail.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     environment |= ingress_environment(settings.serve_ingress)
