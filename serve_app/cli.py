@@ -1,4 +1,4 @@
-"""The command line: `orthoray up | down | status | migrate | import | analyze`."""
+"""The command line: `orthoray up | down | status | migrate | deploy | import | analyze`."""
 
 from __future__ import annotations
 
@@ -130,6 +130,25 @@ def migrate(
         with home_errors():
             settings.orthoray_home.mkdir(parents=True, exist_ok=True, mode=0o700)
             step(f"API key: {first_api_key(settings.orthoray_home, dsns['imagery'])}")
+
+
+@app.command()
+def deploy(
+    description: Annotated[
+        Path, typer.Argument(help="what `serve deploy` takes, such as deploy/serve.yaml", show_default=False)
+    ],
+    address: Annotated[
+        str, typer.Option(envvar="RAY_DASHBOARD_ADDRESS", help="of the Ray dashboard")
+    ] = "http://127.0.0.1:8265",
+    wait: Annotated[float, typer.Option(min=0, help="seconds to wait until it serves")] = 300,
+) -> None:
+    """Hand the application to a Ray cluster and wait until it serves; changed settings and new code take effect."""
+    from serve_app import rollout
+
+    wanted = rollout.read_description(description, load_settings())
+    rollout.roll_out(
+        rollout.connect(address), wanted, wait, lambda line: notes.print(escape(line), soft_wrap=True)
+    )
 
 
 @app.command("import")
