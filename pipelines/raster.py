@@ -19,7 +19,8 @@ from ray.exceptions import GetTimeoutError, RayTaskError
 
 from orthoray.errors import OrthoRayError, Unavailable
 from orthoray.spectral.blocks import Block, Grid, Task
-from orthoray.spectral.device import IndexMap, best_namespace
+from orthoray.spectral.device import GPU_LIBRARY, IndexMap, best_namespace
+from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
 from pipelines import blockwork
@@ -37,7 +38,6 @@ _BYTES_PER_PIXEL_BACK = 5
 PROCESS_BYTES, BYTES_PER_PIXEL = 400_000_000, 24
 # A block at work uses a GPU for a small part of its time.
 GPU_SHARE = 0.25
-DEVICE = "cupy"
 _PROBE_TIMEOUT_S = 30.0
 # How old a count of the cluster's CPUs may be.
 _COUNT_AGE_S = 1.0
@@ -62,12 +62,12 @@ class Placement:
 
 
 def best_placement() -> Placement:
-    """GPUs where the cluster has them and CuPy works there, else CPUs."""
+    """GPUs where the cluster has them and the library for them works there, else CPUs."""
     if not cluster_resources().get("GPU"):
         return Placement()
     probe = _has_device.remote()
     try:
-        return Placement(DEVICE) if ray.get(probe, timeout=_PROBE_TIMEOUT_S) else Placement()
+        return Placement(GPU_LIBRARY) if ray.get(probe, timeout=_PROBE_TIMEOUT_S) else Placement()
     except GetTimeoutError:  # they have other work
         ray.cancel(probe)
         return Placement()
@@ -192,11 +192,13 @@ def _block(links: Links) -> Block:
 
 @ray.remote(max_retries=RETRIES)
 def _compute(job: Job, window: Window) -> Parcel:
+    load_compiled()
     return blockwork.compute(job, window)
 
 
 @ray.remote(max_retries=RETRIES)
 def _decode(job: Job, window: Window) -> Pixels:
+    load_compiled()
     return blockwork.decode(job, window)
 
 
@@ -207,9 +209,10 @@ def _compute_map(job: Job, pixels: Pixels, device: str) -> IndexMap:
 
 @ray.remote(max_retries=RETRIES)
 def _encode(job: Job, window: Window, found: IndexMap) -> Parcel:
+    load_compiled()
     return blockwork.encode(job, window, found)
 
 
 @ray.remote(num_cpus=0, num_gpus=GPU_SHARE, max_retries=0)
 def _has_device() -> bool:
-    return str(best_namespace().__name__) == DEVICE
+    return str(best_namespace().__name__) == GPU_LIBRARY

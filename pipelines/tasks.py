@@ -21,6 +21,7 @@ from orthoray.logs import configure_logs
 from orthoray.ports import ReportOrder, RunOrder
 from orthoray.reporting.content import content_from_records
 from orthoray.reporting.document import report_pdf
+from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
 from orthoray.storage.base import Storage
@@ -48,6 +49,8 @@ def analyse_object(config: StorageConfig, order: RunOrder) -> Iterator[float | O
     """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
     configure_logs()
     yield from analyse_order(config, order)
+    # this process is kept for further runs: they find the faster loops
+    threading.Thread(target=load_compiled, name="loops", daemon=True).start()
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)

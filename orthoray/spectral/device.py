@@ -20,11 +20,13 @@ from orthoray.spectral.indices import Index
 from orthoray.spectral.kernel import Background, Recipe
 from orthoray.spectral.masks import Mask
 
+GPU_LIBRARY = "cupy"
+
 
 def best_namespace() -> Any:
     """CuPy where it can be imported and sees a device, else NumPy."""
     try:
-        cupy = importlib.import_module("cupy")
+        cupy = importlib.import_module(GPU_LIBRARY)
         return cupy if cupy.cuda.runtime.getDeviceCount() > 0 else np
     except Exception:
         # Without a driver, its libraries or a device CuPy fails in many ways, and each means the same here.

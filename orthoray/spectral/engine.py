@@ -17,6 +17,7 @@ from orthoray.spectral.calibration import Calibration, calibrate
 from orthoray.spectral.encoding import FLOAT32, Encoding
 from orthoray.spectral.indices import Index, get_index
 from orthoray.spectral.kernel import PIECE_SIDE, Background
+from orthoray.spectral.loops import PAYING_PIXELS, load_compiled
 from orthoray.spectral.masks import Mask
 from orthoray.spectral.raster import PathLike, RasterInfo
 from orthoray.spectral.sources import BandSource, MapSource
@@ -59,6 +60,8 @@ def analyse_bands(
     with ExitStack() as opened:
         values: BandSource | Blocks
         if elsewhere is None:
+            if given.info.width * given.info.height >= PAYING_PIXELS:
+                load_compiled()
             work = opened.enter_context(work.readable())
             values = opened.enter_context(work.open())
         else:

@@ -108,7 +108,10 @@ def survey(
         with closing(computed()) as blocks:
             for block in blocks:
                 tally.merge(block.tally)
-                _place(picture, block, level)
+                if block.picture.shape == picture.shape:
+                    picture = block.picture  # the only block
+                else:
+                    _place(picture, block, level)
                 done += block.window.width * block.window.height
                 report(0.9 * done / pixels)
         found = _finished(tally, picture if level == 0 else None, cuts, canvas.pixel_area_m2)
