@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from rasterio.windows import Window
 
@@ -25,11 +26,13 @@ _REQUESTS = 4
 class WindowFiles(Protocol):
     """One or more files; pickles."""
 
-    def described(self) -> Any:
-        """A context manager that yields paths, under which the files can be described, but not their pixels read."""
+    def described(self) -> AbstractContextManager[list[Path]]:
+        """Paths under which the files can be described, but their pixels not be read."""
 
-    def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Any:
-        """The same for reading `window` of the 1-based bands `numbers` of each file (None: of all)."""
+    def read(
+        self, window: Window, numbers: Sequence[Sequence[int] | None]
+    ) -> AbstractContextManager[list[Path]]:
+        """Paths under which `window` of the 1-based bands `numbers` of each file (None: of all) can be read."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class RemoteFiles:
     @contextmanager
     def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Iterator[list[Path]]:
         """Raises `Unavailable` where a file is not the one any more that was described."""
-        storage = self.storage.open()
+        storage = _opened(self.storage)
         with _sparse_files(self.files) as paths:
             for file, path, wanted in zip(self.files, paths, numbers, strict=True):
                 if wanted is not None and not wanted:
@@ -94,8 +97,14 @@ def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> R
 
     Raises `TruncatedImage` where the directories lie beyond the end, and what the storage raises.
     """
-    storage = config.open()
+    storage = _opened(config)
     return RemoteFiles(config, tuple(_described(storage, bucket, key) for bucket, key in objects))
+
+
+@cache
+def _opened(config: StorageConfig) -> Storage:
+    """Kept as long as the process: opening S3 anew for each block would cost as much as a part of its computing."""
+    return config.open()
 
 
 def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:
