@@ -13,7 +13,7 @@ from OLD.image_processing import compute_indices
 from orthoray.contracts import Imagery
 from orthoray.errors import Impossible, TooLarge, UnknownIndex
 from orthoray.options import AnalysisOptions, AnalysisWish, RasterType, SoilMask
-from orthoray.spectral.bands import BandMap, require, resolve_bands
+from orthoray.spectral.bands import CODES, BandMap, require, resolve_bands
 from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture, refuse_raw
 from orthoray.spectral.colormaps import check_colour_map
 from orthoray.spectral.encoding import encoding_for
@@ -173,6 +173,17 @@ def plan_of_record(imagery: Imagery, wish: AnalysisWish) -> Plan:
         dtypes = [asset.dtype for asset in imagery.images for _ in range(asset.band_count)]
         refuse_mixture(plan.calibrated_bands, dtypes, plan.calibration)
     return plan
+
+
+def check_wish(wish: AnalysisWish) -> None:
+    """What could be told of a wish before there is an image; raises as `make_plan`, for an image that has every band."""
+    make_plan(
+        BandMap(tuple(CODES), "none"),
+        wish.index_type,
+        crop=wish.crop,
+        thresholds=wish.thresholds,
+        options=wish,
+    )
 
 
 def require_photo(index_name: str, dtype: str, pixels: int) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -252,6 +253,8 @@ def _ray_and_serve(
     home = settings.orthoray_home
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        # A job's command that begins with `python` means the one that OrthoRay is installed for.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "LOG_LEVEL": settings.log_level,
         "LOG_FORMAT": settings.log_format,
         # Stopping would wait half a minute for load balancers that a laptop does not have.

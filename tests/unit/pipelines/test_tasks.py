@@ -25,8 +25,8 @@ from orthoray.keys import heatmap_key, imagery_key, index_key, report_id, report
 from orthoray.ports import ReportOrder, RunOrder, Upload
 from orthoray.storage.config import StorageConfig
 from orthoray.storage.local import LocalStorage
+from pipelines.facts import describe
 from pipelines.tasks import analyse_order, render_order
-from serve_app.imagery.facts import describe
 
 
 @pytest.fixture
