@@ -13,7 +13,7 @@ from OLD.image_processing import compute_indices
 from orthoray.contracts import Imagery
 from orthoray.errors import Impossible, TooLarge, UnknownIndex
 from orthoray.options import AnalysisOptions, AnalysisWish, RasterType, SoilMask
-from orthoray.spectral.bands import CODES, BandMap, require, resolve_bands
+from orthoray.spectral.bands import BandMap, require, resolve_bands
 from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture, refuse_raw
 from orthoray.spectral.colormaps import check_colour_map
 from orthoray.spectral.encoding import encoding_for
@@ -26,6 +26,7 @@ from orthoray.spectral.indices import (
     index_from_expression,
 )
 from orthoray.spectral.kernel import Background
+from orthoray.spectral.labels import LONG_NAMES
 from orthoray.spectral.sensors import Recognition
 from orthoray.spectral.stretch import Stretch, parse_stretch
 from orthoray.spectral.thresholds import Thresholds, thresholds_for
@@ -178,7 +179,7 @@ def plan_of_record(imagery: Imagery, wish: AnalysisWish) -> Plan:
 def check_wish(wish: AnalysisWish) -> None:
     """What could be told of a wish before there is an image; raises as `make_plan`, for an image that has every band."""
     make_plan(
-        BandMap(tuple(CODES), "none"),
+        BandMap(tuple(LONG_NAMES), "none"),
         wish.index_type,
         crop=wish.crop,
         thresholds=wish.thresholds,
