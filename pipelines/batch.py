@@ -19,6 +19,7 @@ from orthoray.batches import CATALOGUE, BatchRequest
 from orthoray.contracts import DEFAULT_TENANT
 from orthoray.errors import BadInput, OrthoRayError
 from orthoray.logs import configure_logs
+from orthoray.options import AnalysisWish
 from orthoray.settings import load_settings
 from orthoray.storage.base import Storage
 from pipelines import services
@@ -51,7 +52,9 @@ def read_request(
         BadInput: an option is not written as it has to be.
     """
     try:
-        more = json.loads(options) if options else {}
+        more = dict(json.loads(options)) if options else {}
+        if unknown := more.keys() - AnalysisWish.model_fields:
+            raise BadInput(f"--options: an analysis has no field {min(unknown)[:64]}.")
         asked: dict[str, Any] = {
             "source": source_of(prefix),
             "wish": {"index_type": index, **({"crop": crop} if crop else {}), **more},
