@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -247,6 +248,21 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
+def _free_agent_port() -> None:
+    """Let Ray's agent, which takes jobs, choose a free port: its usual one is the same for all installations of a machine,
+    and `ray.init` has no word for another."""
+    from ray._private import parameter  # here: see below
+
+    parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)  # type: ignore[misc,assignment]
+
+
+def _tell_jobs(address: str, folder: Path) -> None:
+    """Jobs look here for their cluster; without it they take any that they find on the machine."""
+    from ray._private import utils  # here: see below
+
+    utils.write_ray_address(address, str(folder))  # type: ignore[no-untyped-call]  # Ray gives it no types
+
+
 def _ray_and_serve(
     settings: Settings, dsns: Mapping[str, str], stack: ExitStack, step: Step, *, verbose: bool
 ) -> None:
@@ -287,6 +303,7 @@ def _ray_and_serve(
                 "leave RAY_ADDRESS out to start one here."
             ) from error
     else:
+        _free_agent_port()
         ray.init(
             num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -298,6 +315,7 @@ def _ray_and_serve(
             logging_level=logging.WARNING,
             _temp_dir=str(_own_folder(ray_folder(home))),
         )
+        _tell_jobs(ray.get_runtime_context().gcs_address, ray_folder(home))
     step("Starting the services")
     if settings.ray_address:
         stack.callback(_quietly, lambda: serve.delete(APPLICATION))  # the cluster may serve others too
