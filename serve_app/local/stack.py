@@ -260,7 +260,7 @@ def _tell_jobs(address: str, folder: Path) -> None:
     """Jobs look here for their cluster; without it they take any that they find on the machine."""
     from ray._private import utils  # here: see below
 
-    utils.write_ray_address(address, str(folder))  # type: ignore[no-untyped-call]  # Ray gives it no types
+    utils.write_ray_address(address, str(folder))
 
 
 def _ray_and_serve(
