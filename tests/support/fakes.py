@@ -25,8 +25,8 @@ from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, rep
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload
 from orthoray.storage.base import Storage
+from pipelines.facts import describe
 from pipelines.planning import plan_of_record
-from serve_app.imagery.facts import describe
 
 FINISHED = ("completed", "failed", "cancelled")
 
