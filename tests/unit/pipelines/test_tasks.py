@@ -24,7 +24,6 @@ from orthoray.keys import heatmap_key, index_key, report_id, report_key, thumbna
 from orthoray.ports import ReportOrder, RunOrder
 from orthoray.storage.config import StorageConfig
 from orthoray.storage.local import LocalStorage
-from pipelines.facts import describe
 from pipelines.tasks import analyse_order, render_order
 
 
