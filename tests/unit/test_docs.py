@@ -123,7 +123,9 @@ def test_every_default_is_told_as_it_is() -> None:
 def test_every_route_is_told(tmp_path: Path) -> None:
     # The document is made of the routes alone: no service is called.
     services = Services(
-        imagery=cast(ImageryPort, None), analysis=cast(AnalysisPort, None), report=cast(ReportPort, None),
+        imagery=cast(ImageryPort, None),
+        analysis=cast(AnalysisPort, None),
+        report=cast(ReportPort, None),
         batches=cast(BatchPort, None),
     )
     config = GatewayConfig(auth_mode="key", max_upload_bytes=1, imagery_bucket="imagery")

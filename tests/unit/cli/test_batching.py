@@ -45,7 +45,10 @@ class Jobs:
     logs: str = ""
 
     def list_jobs(self) -> list[Job]:
-        return [Job(None, Status("RUNNING")), *(Job(name, Status(state)) for name, state in self.jobs.items())]
+        return [
+            Job(None, Status("RUNNING")),
+            *(Job(name, Status(state)) for name, state in self.jobs.items()),
+        ]
 
     def submit_job(self, *, entrypoint: str, submission_id: str) -> str:
         if submission_id in self.jobs:
