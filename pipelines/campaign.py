@@ -96,7 +96,7 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
     """On all processors of the cluster, by Ray Data.
 
     Tasks, not actors: a task of a lost node begins anew on any other, while an actor waits for room to be made again. Ray
-    starts a task again for as long as it takes; how often one image may end its process is what `do_item` decides.
+    Data starts a task again for as long as it takes; how often one image may end its process is what `do_item` decides.
     """
     import ray  # here: a batch in one process needs no Ray
 
@@ -114,7 +114,6 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
         do_row,
         num_cpus=1,
         memory=min(memory_needed(job, items), _largest_memory()),
-        max_retries=-1,
     )
     for row in rows.iter_rows():
         yield row["end"]
