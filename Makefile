@@ -18,6 +18,7 @@ $(READY): pyproject.toml uv.lock
 	@echo "Installing OrthoRay into .venv (a minute or two the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true $(BIN)/uv sync --frozen --inexact --extra s3-server --compile-bytecode --no-progress --quiet
+	@$(BIN)/python -c "from orthoray.spectral.loops import load_compiled; load_compiled()"
 	@touch $(READY)
 
 run: $(READY)  ## start everything, analyse two sample images, and serve until Ctrl-C
@@ -26,6 +27,7 @@ run: $(READY)  ## start everything, analyse two sample images, and serve until C
 test: lint  ## run all tests, with real servers, Ray and processes
 	@$(BIN)/python -m pytest -n auto tests/unit
 	@$(BIN)/python -m pytest tests/integration tests/acceptance
+	@$(BIN)/python -m pytest tests/cluster
 
 test-fast: $(READY)  ## run the tests that need neither Ray nor servers
 	@$(BIN)/python -m pytest -n auto tests/unit

@@ -17,16 +17,23 @@ from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
-from pipelines.tasks import analyse_object
+from pipelines.large import LARGE_PIXELS, task_for
 
 
 class AnalysisWorker(QueueWorker):
-    """Jobs of analysis_db; at most `compute` runs are under way at once."""
+    """Jobs of analysis_db; at most `compute` runs are under way at once. Rasters from `large_pixels` on are spread over
+    the cluster."""
 
     def __init__(
-        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = COMPUTE
+        self,
+        dsn: str,
+        storage: StorageConfig,
+        redis_url: str | None = None,
+        compute: int = COMPUTE,
+        large_pixels: int = LARGE_PIXELS,
     ) -> None:
         self._storage = storage
+        self._large_pixels = large_pixels
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
         super().__init__(dsn, redis_url, compute)
@@ -56,7 +63,7 @@ class AnalysisWorker(QueueWorker):
         if order is None:
             return
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
-        stream = cast(ObjectRefGenerator, analyse_object.remote(self._storage, order))
+        stream = cast(ObjectRefGenerator, task_for(order, self._large_pixels).remote(self._storage, order))
         try:
             async for reference in stream:
                 step = await reference

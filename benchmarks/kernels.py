@@ -4,7 +4,7 @@
 
 Every way gets the same 512 x 512 tiles and must find the same: valid pixels, sum, sum of squares, least and
 greatest NDVI, pixels above three cuts, and a histogram of 2000 bins. What is not installed is left out;
-`--site` names the site-packages of another environment of the same Python that has numba and numexpr.
+`--site` names the site-packages of another environment of the same Python that has numexpr.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import cv2
+import numba
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.field import BANDS, NODATA, Field
+from orthoray.spectral import plain
+from orthoray.spectral.loops import Loops, load_compiled
 
 Band = npt.NDArray[np.uint16]
 Values = npt.NDArray[np.float32]
@@ -203,7 +206,6 @@ def numexpr_kernel() -> Kernel:
 
 def numba_kernel() -> Kernel:
     """One fused loop, compiled; the index, then reductions over each row, then the counts."""
-    numba = importlib.import_module("numba")
     cuts = np.array(CUTS, np.float32)
 
     def fused(red: Any, nir: Any, histogram: Any, above: Any, sums: Any) -> int:
@@ -260,6 +262,28 @@ def numba_kernel() -> Kernel:
     return kernel
 
 
+def our_kernel(loops: Loops) -> Kernel:
+    """What OrthoRay does: a loop for each thing to be found, over the tile's values."""
+    low, high, factor = np.float32(-1), np.float32(1), np.float32(BINS / 2)
+    cuts = np.array(CUTS, np.float32)
+
+    def kernel(red: Band, nir: Band, _strip: int) -> Sums:
+        values = np.empty(red.shape, np.float32)
+        loops.normalised_difference(np.ascontiguousarray(nir), np.ascontiguousarray(red), values)
+        for band in (red, nir):
+            if loops.contains(band, np.uint16(NODATA)):
+                values[band == NODATA] = np.nan
+        above, histogram = np.zeros(len(CUTS), np.int64), np.zeros(BINS, np.int64)
+        valid, least, greatest, mean, m2, _ = loops.tally(values, cuts, low, high, above)
+        if not valid:
+            return NOTHING
+        loops.count_bins(values, low, high, low, factor, histogram)
+        squares = m2 + valid * mean * mean
+        return Sums(valid, mean * valid, squares, least, greatest, tuple(above.tolist()), histogram)
+
+    return kernel
+
+
 @dataclass(frozen=True)
 class Way:
     """A kernel with the size of the strips it is fed, in pixels, and the threads that feed it."""
@@ -282,8 +306,11 @@ def ways() -> Iterator[Way]:
         yield Way("OpenCV", lambda: opencv_kernel, strip)
     yield Way("numexpr", numexpr_kernel, 1 << 16, threads=1, module="numexpr")
     yield Way("numexpr", numexpr_kernel, whole, threads=1, module="numexpr")
-    yield Way("numba, fused", numba_kernel, whole, threads=1, module="numba")
-    yield Way("numba, fused", numba_kernel, whole, module="numba")
+    yield Way("numba, fused", numba_kernel, whole, threads=1)
+    yield Way("numba, fused", numba_kernel, whole)
+    for threads in (1, 2):
+        yield Way("OrthoRay, plain", lambda: our_kernel(cast(Loops, plain)), whole, threads=threads)
+        yield Way("OrthoRay, compiled", lambda: our_kernel(load_compiled()), whole, threads=threads)
 
 
 def tiles(count: int, layout: str) -> list[tuple[Band, Band]]:
@@ -323,7 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.kernels", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("--site", help="site-packages of an environment that has numba and numexpr")
+    parser.add_argument("--site", help="site-packages of an environment that has numexpr")
     parser.add_argument("--tiles", type=int, default=40, help="how many tiles of 512 x 512 (default: 40)")
     parser.add_argument("--repeats", type=int, default=5, help="runs to take the median of (default: 5)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

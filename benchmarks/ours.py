@@ -1,4 +1,5 @@
-"""OrthoRay's part: its public functions, called as the product calls them."""
+"""OrthoRay's part: its public functions, called as the product calls them, in a process that has loaded the compiled
+loops, as workers have from their second run on."""
 
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ from OLD.image_processing import classify_index, compute_indices, generate_heatm
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.engine import analyse_bands
 from orthoray.spectral.heatmap import heatmap_png
+from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.stack import inspect_stack
 from orthoray.spectral.stretch import class_limits
 
 
 def analyse(path: str, cuts: Sequence[float], picture: str, cog: str | None = None) -> Prepared:
     """Statistics, classes and the heatmap that the product draws; with `cog` the index raster too."""
+    load_compiled()
 
     def work() -> Finding:
         return _analysed(path, cuts, Path(picture), None if cog is None else Path(cog))
@@ -42,6 +45,7 @@ def _analysed(path: str, cuts: Sequence[float], picture: Path, cog: Path | None)
 
 def photo(path: str, picture: str) -> Prepared:
     """The legacy functions on a photo: NDVI_emp, its classes and its full-size heatmap."""
+    load_compiled()
 
     def work() -> Finding:
         values = compute_indices(load_image(path))["NDVI_emp"]
@@ -58,6 +62,7 @@ def captures(folder: str, out: str, cuts: Sequence[float]) -> Prepared:
     # As Ray's tasks of one processor each run it: two processes, no threads in them.
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
+    load_compiled()
     one: Callable[[str], Finding] = partial(_capture, out, cuts)
 
     def work() -> Finding:

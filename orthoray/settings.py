@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_pixels: int = Field(default=4_000_000_000, ge=1)
+    large_raster_pixels: int = Field(default=200_000_000, ge=1)
     redis_url: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"

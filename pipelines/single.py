@@ -11,11 +11,14 @@ from orthoray.contracts import Findings, Language
 from orthoray.spectral.calibration import Calibration, calibrate, refuse_mixture
 from orthoray.spectral.encoding import encoding_for
 from orthoray.spectral.engine import analyse_bands
+from orthoray.spectral.formats import TIFF
 from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.maskfiles import split_masks
 from orthoray.spectral.orientation import UPRIGHT, orientation_of, upright_copy
 from orthoray.spectral.raw import prepared
 from orthoray.spectral.stack import Stack, inspect_stack
+from orthoray.spectral.survey import Blocks
+from orthoray.spectral.work import BandWork
 from pipelines.drawing import draw
 from pipelines.findings import account, cuts_of, findings, resolved
 from pipelines.old_way import analyse_photo
@@ -36,11 +39,14 @@ def analyse_files(
     heatmap_path: Path,
     index_path: Path,
     progress: Progress,
+    elsewhere: Callable[[BandWork], Blocks] | None = None,
 ) -> Findings:
     """Analyse the files of one imagery; writes the heatmap (PNG) and the index raster (COG) to the given paths.
 
     A photo is analysed as it stands upright by its EXIF orientation, so both have its upright size. `filenames`
     are the names that people know the files by; a file called as another with `.msk` behind it is that one's mask.
+    `elsewhere` is that of `orthoray.spectral.engine.analyse_bands`, for imagery without `obstacle`; of the sources only
+    what describes them is read here then.
 
     Raises:
         NotAnImage: not an image, or an incomplete one.
@@ -75,7 +81,24 @@ def analyse_files(
             heatmap_path=heatmap_path,
             index_path=index_path,
             progress=progress,
+            elsewhere=elsewhere,
         )
+
+
+def obstacle(sources: Sequence[Path], filenames: Sequence[str], plan: Plan) -> str | None:
+    """Why an imagery cannot be analysed block by block elsewhere; None where it can. Raises as `analyse_files`."""
+    files, names, masks = split_masks(sources, filenames)
+    stack = inspect_stack(files, names, masks=masks)
+    if plan.via_old or plan.index is None:
+        return "the index is computed of whole photos"
+    if plan.blend is not None:
+        return "the heatmap is laid over the photo"
+    if any(info.driver != TIFF.driver for info in stack.infos):
+        return "only TIFFs are read by windows"
+    if orientation_of(files[0], stack.info) != UPRIGHT:
+        return "the photo has to be turned upright"
+    work = BandWork(stack, plan.index, plan.band_map, calibrate(stack.info), plan.soil_mask)
+    return None if work.reads_by_windows else "its strips are too large to be read by windows"
 
 
 def _by_bands(
@@ -87,6 +110,7 @@ def _by_bands(
     heatmap_path: Path,
     index_path: Path,
     progress: Progress,
+    elsewhere: Callable[[BandWork], Blocks] | None,
 ) -> Findings:
     assert plan.index is not None, "only OLD's own indices are not in the catalogue"
     provenance = account(plan, stack.info.dtype, calibration)
@@ -101,6 +125,7 @@ def _by_bands(
         encoding=encoding_for(plan.raster, plan.index.value_range, plan.index_name),
         provenance=provenance,
         progress=lambda fraction: progress(_COMPUTED * fraction),
+        elsewhere=elsewhere,
     )
     legend = draw(
         found.picture,

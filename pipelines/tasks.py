@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +21,9 @@ from orthoray.logs import configure_logs
 from orthoray.ports import ReportOrder, RunOrder
 from orthoray.reporting.content import content_from_records
 from orthoray.reporting.document import report_pdf
+from orthoray.spectral.loops import load_compiled
+from orthoray.spectral.survey import Blocks
+from orthoray.spectral.work import BandWork
 from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
 from pipelines.planning import plan_of_record
@@ -30,12 +34,23 @@ from pipelines.wording import in_language
 PROGRESS_INTERVAL_S = 0.5
 
 
+@dataclass(frozen=True)
+class Opened:
+    """An imagery's files, assets' order: to be described only, for `elsewhere` computes its blocks, on `device`."""
+
+    sources: Sequence[Path]
+    elsewhere: Callable[[BandWork], Blocks]
+    device: str
+
+
 # The queue retries, with back-off and an end; Ray must not retry beside it.
 @ray.remote(num_cpus=1, max_retries=0)
 def analyse_object(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
     """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
     configure_logs()
     yield from analyse_order(config, order)
+    # this process is kept for further runs: they find the faster loops
+    threading.Thread(target=load_compiled, name="loops", daemon=True).start()
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)
@@ -45,14 +60,16 @@ def render_report(config: StorageConfig, order: ReportOrder) -> str:
     return render_order(config, order)
 
 
-def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
+def analyse_order(
+    config: StorageConfig, order: RunOrder, by_blocks: Opened | None = None
+) -> Iterator[float | Outcome]:
     """What `analyse_object` does, without Ray. Closing the iterator, or cancelling the task, ends the work."""
     steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
     unwanted = threading.Event()
 
     def work() -> None:
         try:
-            steps.put(_analyse(config, order, steps.put, unwanted))
+            steps.put(_analyse(config, order, steps.put, unwanted, by_blocks))
         except BaseException as error:
             steps.put(error)
 
@@ -71,7 +88,11 @@ def analyse_order(config: StorageConfig, order: RunOrder) -> Iterator[float | Ou
 
 
 def _analyse(
-    config: StorageConfig, order: RunOrder, tell: Callable[[float], None], unwanted: threading.Event
+    config: StorageConfig,
+    order: RunOrder,
+    tell: Callable[[float], None],
+    unwanted: threading.Event,
+    by_blocks: Opened | None,
 ) -> Outcome:
     """Stores nothing, or nothing that stays, once `unwanted` is set.
 
@@ -90,9 +111,14 @@ def _analyse(
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-run-")))
         assets = order.imagery.assets
-        sources = [
-            opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key)) for asset in assets
-        ]
+        sources = (
+            by_blocks.sources
+            if by_blocks
+            else [
+                opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key))
+                for asset in assets
+            ]
+        )
         heatmap_path, index_path = folder / "heatmap.png", folder / "index.tif"
         findings = analyse_files(
             sources,
@@ -102,6 +128,7 @@ def _analyse(
             heatmap_path=heatmap_path,
             index_path=index_path,
             progress=lambda fraction: go_on(0.95 * fraction),
+            elsewhere=by_blocks.elsewhere if by_blocks else None,
         )
         go_on(0.95)
         storage.put_file(config.heatmaps, index, index_path, "image/tiff")
@@ -113,6 +140,8 @@ def _analyse(
             storage.delete(config.heatmaps, key)
         raise WrongState("The run is not wanted any more.")
     findings.provenance["image_sha256"] = order.imagery.sha256
+    findings.provenance["way"] = "blocks" if by_blocks else "one task"
+    findings.provenance["device"] = by_blocks.device if by_blocks else "cpu"
     return Outcome(
         **findings.model_dump(), heatmap_bucket=config.heatmaps, heatmap_key=heatmap, index_key=index
     )

@@ -46,7 +46,12 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         "analysis",
         AnalysisDeployment,
         configs,
-        worker_actor(AnalysisWorker, storage=storage, **common["analysis"]),
+        worker_actor(
+            AnalysisWorker,
+            storage=storage,
+            large_pixels=settings.large_raster_pixels,
+            **common["analysis"],
+        ),
     )
     report = _service(
         "report", ReportDeployment, configs, worker_actor(ReportWorker, storage=storage, **common["report"])

@@ -17,10 +17,12 @@ from rasterio.windows import Window
 
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.kernel import Piece
+from orthoray.spectral.loops import loops
 from orthoray.spectral.statistics import Tally
 
 Values = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]
+Tile = bytes | memoryview
 
 LEVELS = 2  # overviews that are encoded block by block
 _TILE = 512
@@ -129,7 +131,7 @@ class Block:
 
     window: Window
     tally: Tally
-    tiles: tuple[tuple[bytes, ...], ...]
+    tiles: tuple[tuple[Tile, ...], ...]
     sums: Values
     counts: Counts
     picture: Values
@@ -145,14 +147,15 @@ def compute_block(source: Source, window: Window, grid: Grid, task: Task) -> Blo
     full: list[bytes] = []
     padded = np.empty(grid.tile_shape, np.float32)
     for place, piece in _pieces(source, window, grid, padded):
-        tally.add(piece.values, nodata=piece.nodata, background=piece.background, odd=piece.odd)
+        values = np.ascontiguousarray(piece.values)
+        tally.add(values, nodata=piece.nodata, background=piece.background, odd=piece.odd)
         if task.encoding is not None:
             full.append(task.encoding.tile(padded))
         if whole.size:
-            whole[place] = piece.values
+            whole[place] = values
         if with_sums:
             half = tuple(slice(span.start // 2, (span.stop + 1) // 2) for span in place)
-            _halve_values(piece.values, sums[half], counts[half])
+            loops().halve(values, sums[half], counts[half])
     if not with_sums:
         return Block(window, tally, (), sums, counts, whole)
     tiles, picture = [tuple(full)], whole
@@ -229,20 +232,6 @@ def encoded_tiles(values: Values, shape: tuple[int, int], encoding: Encoding) ->
                 padded.fill(np.nan)
                 padded[: part.shape[0], : part.shape[1]] = part
                 yield encoding.tile(padded)
-
-
-def _halve_values(values: Values, sums: Values, counts: Counts) -> None:
-    """Sums and counts of the valid values by squares of 2 x 2."""
-    if np.isnan(values.min()):
-        valid = ~np.isnan(values)
-        found, fewer = halved(np.where(valid, values, np.float32(0)), valid.view(np.uint8))
-        sums[...], counts[...] = found, fewer
-    elif values.shape[0] % 2 or values.shape[1] % 2:
-        found, fewer = halved(values, np.ones(values.shape, np.uint8))
-        sums[...], counts[...] = found, fewer
-    else:
-        sums[...] = _added(values)
-        counts.fill(4)
 
 
 def _added(values: Values) -> Values:

@@ -26,14 +26,12 @@ import rasterio
 import tifffile
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
-from orthoray.spectral.blocks import LEVELS, Block, Grid, encoded_tiles, halved, means
+from orthoray.spectral.blocks import LEVELS, Block, Grid, Tile, encoded_tiles, halved, means
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.georeference import Affine6
-from orthoray.spectral.raster import GDAL_OPTIONS, PathLike, open_raster
-from orthoray.spectral.reduced import reduced_shape
+from orthoray.spectral.raster import GDAL_OPTIONS, PathLike
 from orthoray.spectral.statistics import Statistics
 
 Values = npt.NDArray[np.float32]
@@ -161,7 +159,7 @@ class CogWriter:
                 counts[place] = np.frombuffer(self._sums.read(size), np.uint8).reshape(height, width)
             yield sums, counts
 
-    def _spool(self, level: int, place: tuple[int, int], tile: bytes) -> None:
+    def _spool(self, level: int, place: tuple[int, int], tile: Tile) -> None:
         self._offsets[level][place] = self._spools[level].tell()
         self._sizes[level][place] = len(tile)
         self._spools[level].write(tile)
@@ -218,23 +216,6 @@ def stage(destination: PathLike, grid: Grid, encoding: Encoding) -> Iterator[Cog
             yield CogWriter(folder, target, grid, encoding, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def overview_array(path: PathLike, max_side: int) -> Values:
-    """Read an index raster no larger than `max_side` pixels on either side.
-
-    Returns float32 (rows, columns) with at least one pixel each way, averaged over valid pixels, NaN where
-    there are none. Raises `TruncatedImage` where the file cannot be decoded.
-    """
-    with open_raster(path) as dataset:
-        shape = reduced_shape(dataset.width, dataset.height, max_side)
-        stored = dataset.read(
-            1, out_shape=shape, resampling=Resampling.average, out_dtype=np.float32, masked=True
-        )
-        values: Values = stored.filled(np.nan)
-        if dataset.scales[0] != 1.0:
-            values *= np.float32(dataset.scales[0])
-        return values
 
 
 def _append(source: BinaryIO, start: int, size: int, target: BinaryIO) -> None:

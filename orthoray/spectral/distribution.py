@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from orthoray.spectral.scales import FINE_BINS, Bins, Scale, keys_of, value_of
-from orthoray.spectral.scratch import own_scratch
 
 Values = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
@@ -45,16 +44,9 @@ class Distribution:
         """The distribution of `values`, whose finite ones lie in [least, greatest], over `span` or that range."""
         scale = Scale(*(span or (least, greatest)))
         fine = np.zeros(FINE_BINS, dtype=np.int64)
-        outside: Counts | None = None
-        for piece in _pieces(values):
-            is_whole = scale.low <= least and greatest <= scale.high
-            numbers = scale.bins(piece if is_whole else piece[scale.holds(piece)])
-            fine += np.bincount(numbers, minlength=FINE_BINS)
-            own_scratch().give(numbers)
-            if not is_whole:
-                beyond = counts_beyond(piece, scale)
-                outside = beyond if outside is None else outside + beyond
-        return cls(scale, fine, outside, values)
+        scale.place(values, fine)
+        is_whole = scale.low <= least and greatest <= scale.high
+        return cls(scale, fine, None if is_whole else counts_beyond(values, scale), values)
 
     def percentiles(
         self, percents: Sequence[float], count: int, least: float, greatest: float
@@ -169,26 +161,7 @@ class Distribution:
         if self.values is None or not wanted:
             return {}
         assert isinstance(self.scale, Scale), "values at hand are counted on a scale of their own"
-        chosen: dict[int, list[Values]] = {number: [] for number in wanted}
-        # by the edges first, and generously: the bins of all values would take ten times as long
-        room = np.float32(self.scale.width / 2)
-        with np.errstate(over="ignore"):
-            about = {
-                number: (
-                    np.float32(self.scale.edge(number)) - room,
-                    np.float32(self.scale.edge(number + 1)) + room,
-                )
-                for number in wanted
-            }
-        for piece in _pieces(self.values):
-            for number, members in chosen.items():
-                low, high = about[number]
-                near = piece[(piece >= low) & (piece <= high)]
-                near = near[self.scale.holds(near)]
-                bins = self.scale.bins(near)
-                members.append(near[bins == number])
-                own_scratch().give(bins)
-        return {number: np.concatenate(members) for number, members in chosen.items()}
+        return self.scale.members(self.values, self.fine, wanted)
 
     def _beyond(self, place: int, below: bool) -> tuple[float, float]:
         """The value at `place` of those below, or else of those above the scale, in ascending order."""

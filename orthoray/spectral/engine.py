@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from orthoray.errors import Impossible, TooLarge
+from orthoray.errors import Impossible
 from orthoray.spectral.bands import BandMap, require
 from orthoray.spectral.blocks import grid_for
 from orthoray.spectral.calibration import Calibration, calibrate
 from orthoray.spectral.encoding import FLOAT32, Encoding
 from orthoray.spectral.indices import Index, get_index
-from orthoray.spectral.kernel import PIECE_SIDE, Background, recipe_for
+from orthoray.spectral.kernel import PIECE_SIDE, Background
+from orthoray.spectral.loops import PAYING_PIXELS, load_compiled
 from orthoray.spectral.masks import Mask
-from orthoray.spectral.orientation import UPRIGHT, upright_copy
 from orthoray.spectral.raster import PathLike, RasterInfo
-from orthoray.spectral.reader import open_bands
 from orthoray.spectral.sources import BandSource, MapSource
 from orthoray.spectral.stack import Stack, inspect_stack
-from orthoray.spectral.survey import Cuts, IndexResult, Progress, survey
-from orthoray.spectral.tiles import read_layout
+from orthoray.spectral.survey import Blocks, Cuts, IndexResult, Progress, survey
+from orthoray.spectral.work import BandWork
 
 ENGINE = "orthoray.spectral/2"
-
-# A strip or tile that is higher would be decoded again for each of the windows that meet in it.
-_TALLEST_BLOCK = 1024
-# Below this, decoding again is cheaper than a copy.
-_SMALL_PIXELS = 1_000_000
-# Rows of strips that are read at once, of the bands in use, have at most so many bytes.
-_MOST_READ = 64 * 1024 * 1024
-# A copy larger than this would fill the disks of small machines.
-_MOST_COPIED = 64 * 1024 * 1024 * 1024
 
 
 def analyse_bands(
@@ -52,12 +40,14 @@ def analyse_bands(
     encoding: Encoding = FLOAT32,
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    elsewhere: Callable[[BandWork], Blocks] | None = None,
 ) -> IndexResult:
     """Compute `index` from the bands of `source` and, with `index_path`, write the index raster there.
 
     `cuts` descend, and a value on a cut belongs to the worse class; or they are a function that finds them in a
     histogram of the values (edges and counts). Without `calibration` that of the files' tags is used. `provenance`
-    goes into the raster's tags. `progress` is called with a fraction that rises from 0 to 1. Raises `MissingBands`
+    goes into the raster's tags. `progress` is called with a fraction that rises from 0 to 1. `elsewhere` has the
+    blocks computed by other processes; it is for bands whose `BandWork.reads_by_windows`. Raises `MissingBands`
     where `band_map` lacks a band, `UnknownIndex`, what `inspect_stack` raises, and `TruncatedImage` where pixels
     cannot be decoded; `index_path` is then left as it was.
     """
@@ -65,18 +55,23 @@ def analyse_bands(
     wanted.require_computable()
     given = source if isinstance(source, Stack) else inspect_stack([source])
     used = calibration or calibrate(given.info)
-    names = _names(wanted, background)
-    require(band_map, names)
-    with (
-        _readable(given, names, band_map) as stack,
-        _bands(stack, wanted, band_map, used, background) as bands,
-    ):
+    work = BandWork(given, wanted, band_map, used, background)
+    require(band_map, work.names)
+    with ExitStack() as opened:
+        values: BandSource | Blocks
+        if elsewhere is None:
+            if given.info.width * given.info.height >= PAYING_PIXELS:
+                load_compiled()
+            work = opened.enter_context(work.readable())
+            values = opened.enter_context(work.open())
+        else:
+            values = elsewhere(work)
         return survey(
-            bands,
+            values,
             grid_for(
                 given.info.width,
                 given.info.height,
-                in_strips=not all(info.tiled for info in stack.infos),
+                in_strips=not all(info.tiled for info in work.stack.infos),
             ),
             canvas=given.info,
             name=wanted.name,
@@ -132,10 +127,8 @@ def background_mask(
     index = background.index
     require(band_map, index.bands)
     gone: Mask = np.ones((source.info.height, source.info.width), dtype=np.bool_)
-    with (
-        _readable(source, index.bands, band_map) as stack,
-        _bands(stack, index, band_map, calibration, None) as bands,
-    ):
+    work = BandWork(source, index, band_map, calibration)
+    with work.readable() as ready, ready.open() as bands:
         for top in range(0, gone.shape[0], PIECE_SIDE):
             height = min(PIECE_SIDE, gone.shape[0] - top)
             rows = bands.rows(Window(0, top, gone.shape[1], height))
@@ -161,66 +154,3 @@ def _checked_shape(
             f"its georeferenced image {like.width} x {like.height}."
         )
     return height, width
-
-
-def _names(index: Index, background: Background | None) -> tuple[str, ...]:
-    """The bands that are read."""
-    return tuple(dict.fromkeys((*index.bands, *(background.index.bands if background else ()))))
-
-
-@contextmanager
-def _bands(
-    stack: Stack, index: Index, band_map: BandMap, calibration: Calibration, background: Background | None
-) -> Iterator[BandSource]:
-    """The values of an index from the open files of a stack."""
-    numbers = band_map.numbers
-    recipe = recipe_for(
-        index,
-        {name: stack.infos[stack.locate(number)[0]].dtype for name, number in numbers.items()},
-        {
-            name: (calibration.scales[number - 1], calibration.offsets[number - 1])
-            for name, number in numbers.items()
-        },
-        is_reflectance=calibration.state != "dn",
-        background=background,
-    )
-    located = [stack.locate(numbers[name]) for name in recipe.names]
-    with open_bands(stack.files, stack.infos, located, band_map.alpha, stack.masks) as reader:
-        yield BandSource(reader, recipe)
-
-
-@contextmanager
-def _readable(stack: Stack, names: Collection[str], band_map: BandMap) -> Iterator[Stack]:
-    """The stack itself, or copies of the named bands of those files that cannot be read in any order of windows.
-
-    Raises `TooLarge` where the copy would be.
-    """
-    wanted = [band_map.numbers[name] for name in names]
-    if band_map.alpha is not None:
-        wanted.append(band_map.alpha)
-    with ExitStack() as temporary:
-        files = list(stack.files)
-        for place, (path, info) in enumerate(zip(stack.files, stack.infos, strict=True)):
-            numbers = [number for file, number in map(stack.locate, wanted) if file == place]
-            if not numbers or _is_random(path, info, len(numbers)):
-                continue
-            size = info.width * info.height * np.dtype(info.dtype).itemsize * len(numbers)
-            if size > _MOST_COPIED:
-                raise TooLarge("The image is stored so that it has to be unpacked: save it as a tiled TIFF.")
-            folder = temporary.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-unpacked-"))
-            files[place] = Path(folder) / "unpacked.tif"
-            upright_copy(path, UPRIGHT, files[place], numbers=numbers)
-        yield (
-            stack if files == list(stack.files) else inspect_stack(files, stack.filenames, masks=stack.masks)
-        )
-
-
-def _is_random(path: Path, info: RasterInfo, bands: int) -> bool:
-    """Whether windows of a file can be read in any order without decoding its blocks again and again."""
-    if info.width * info.height <= _SMALL_PIXELS:
-        return True
-    row = info.width * np.dtype(info.dtype).itemsize * bands
-    if not info.tiled and row * PIECE_SIDE > _MOST_READ:
-        return False
-    is_low = info.driver == "GTiff" and info.block_height <= _TALLEST_BLOCK
-    return is_low or read_layout(path, info) is not None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orthoray.spectral.colormaps import DEFAULT, palette
+from orthoray.spectral.loops import loops
 from orthoray.spectral.png import drawn_palette_png
 from orthoray.spectral.threads import run_in_strips
 
@@ -64,21 +65,14 @@ def _drawer(values: Map, vmin: float, vmax: float) -> Callable[[slice, NDArray[n
         raise ValueError("vmin must not exceed vmax")
 
     def draw(rows: slice, out: NDArray[np.uint8]) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            part = values[rows].astype(np.float32)
-            part -= low
-            if span > 0:
-                part /= span
-                part *= _COLOURS - 1
-            else:
-                np.sign(part, out=part)
-                part *= _MIDDLE - 1
-                part += _MIDDLE - 1
-            part += 1.5
-            np.clip(part, 1.0, 255.5, out=part)
-            # fmax takes 0 where the other side is NaN: the invalid index, without a mask
-            np.fmax(part, 0.0, out=part)
-            out[...] = part
+        part = np.ascontiguousarray(values[rows], np.float32)
+        if span > 0:
+            loops().shade(part, low, span, out)
+            return
+        # of limits that are one the lowest, the middle and the highest colour
+        with np.errstate(invalid="ignore"):
+            side = np.sign(part - low)
+        loops().shade(side, np.float32(-1), np.float32(2), out)
 
     return draw
 

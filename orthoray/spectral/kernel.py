@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from orthoray.spectral.indices import Index
+from orthoray.spectral.loops import loops
 from orthoray.spectral.raster import Mask
 from orthoray.spectral.scratch import Array, Scratch, compute_in, own_scratch
-from orthoray.spectral.terms import Term
+from orthoray.spectral.terms import Band, Binary, Term
 
 Values = npt.NDArray[np.float32]
 
@@ -48,6 +49,19 @@ class Recipe:
     dtype: np.dtype[Any]
     background: Background | None = None
     plausible: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def pair(self) -> tuple[int, int] | None:
+        """The places of the only two bands of a normalised difference of pixels as stored, in float32; else None."""
+        match self.index.expression.term:
+            case Binary("/", Binary("-", Band(first), Band(second)), Binary("+", Band(third), Band(fourth))):
+                is_pair = {first, second} == {third, fourth} and first != second
+            case _:
+                is_pair = False
+        is_plain = set(self.scales) == {1.0} and set(self.offsets) == {0.0} and self.dtype == np.float32
+        if not is_pair or not is_plain or self.background is not None:
+            return None
+        return self.names.index(first), self.names.index(second)
 
 
 def recipe_for(
@@ -102,6 +116,11 @@ def compute(recipe: Recipe, bands: Sequence[Array], masked: Mask | None, out: Va
     `bands` are arrays of that shape and of any real dtype in the order of `recipe.names`; `masked` is True where
     there is no data, or None where there is everywhere.
     """
+    if recipe.pair is not None:
+        first, second = (np.ascontiguousarray(bands[place]) for place in recipe.pair)
+        loops().normalised_difference(first, second, out)
+        odd = _count_odd(bands, recipe.plausible, masked)
+        return Piece(out, _hide(masked, out), 0, odd)
     scratch = own_scratch()
     taken = [scratch.take(out.shape, recipe.dtype) for _ in recipe.names]
     values = dict(zip(recipe.names, taken, strict=True))
@@ -122,16 +141,20 @@ def compute(recipe: Recipe, bands: Sequence[Array], masked: Mask | None, out: Va
                 and not np.isfinite(band.min() - band.max())
             ):
                 out[~np.isfinite(band)] = np.nan
-        nodata = background = 0
-        if masked is not None:
-            nodata = int(np.count_nonzero(masked))
-            if nodata:
-                out[masked] = np.nan
+        nodata, background = _hide(masked, out), 0
         if recipe.background is not None:
             background = _take_out(recipe.background, scratch, values, masked, out)
     for target in taken:
         scratch.give(target)
     return Piece(out, nodata, background, odd)
+
+
+def _hide(masked: Mask | None, out: Values) -> int:
+    """Make NaN of masked pixels, and tell how many they are."""
+    if masked is None:
+        return 0
+    out[masked] = np.nan
+    return int(np.count_nonzero(masked))
 
 
 def _into(out: Values, scratch: Scratch, term: Term, values: Mapping[str, Array]) -> None:

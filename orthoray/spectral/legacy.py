@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orthoray.spectral.classes import class_counts
 from orthoray.spectral.indices import Index, get_index
+from orthoray.spectral.loops import loops
 from orthoray.spectral.png import drawn_palette_png
 from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
 from orthoray.spectral.threads import run_in_strips
@@ -86,36 +87,34 @@ def _table_drawer(index: Index, image: NDArray[np.uint8]) -> Draw:
     """The same for an index of two bands: two bytes have 65536 pairs, so the formula's values fit in a table."""
     first, second = index.bands
     levels = np.arange(256, dtype=np.uint8)
-    high, low = np.meshgrid(levels, levels, indexing="ij")
-    table = index.compute({first: low, second: high}).reshape(1, -1)
-    channels = ["RGB".index(first), 0, "RGB".index(second), 1]
+    rows, columns = np.meshgrid(levels, levels, indexing="ij")
+    table = index.compute({first: columns, second: rows})
+    low, high = "RGB".index(first), "RGB".index(second)
 
     def draw(rows: slice, out: NDArray[np.float32]) -> None:
-        part = np.ascontiguousarray(image[rows])
-        pairs = np.empty((*part.shape[:2], 2), dtype=np.uint8)
-        cv2.mixChannels([part], [pairs], channels)
-        cv2.LUT(pairs.view("<u2")[..., 0], table, out)
+        part = image[rows]
+        loops().look_up(part[..., low], part[..., high], table, out)
 
     return draw
 
 
-def _finite_range(values: NDArray[Any]) -> tuple[Any, Any, bool]:
-    """The least and the greatest finite value, as scalars of the map's dtype, and whether all are finite."""
+def _finite_range(values: NDArray[Any]) -> tuple[Any, Any]:
+    """The least and the greatest finite value, as scalars of the map's dtype."""
 
-    def ends(rows: slice) -> tuple[Any, Any, bool] | None:
+    def ends(rows: slice) -> tuple[Any, Any] | None:
         part = values[rows]
         low, high = part.min(), part.max()
         if np.isfinite(low) and np.isfinite(high):
-            return low, high, True
+            return low, high
         finite = part[np.isfinite(part)]
-        return (finite.min(), finite.max(), False) if finite.size else None
+        return (finite.min(), finite.max()) if finite.size else None
 
     found = run_in_strips(ends, *values.shape)
     known = [each for each in found if each is not None]
     if not known:
         raise ValueError("the index map has no valid value: there is nothing to draw")
-    lows, highs, whole = zip(*known, strict=True)
-    return min(lows), max(highs), all(whole) and len(known) == len(found)
+    lows, highs = zip(*known, strict=True)
+    return min(lows), max(highs)
 
 
 def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
@@ -133,17 +132,16 @@ def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high, whole = _finite_range(values)
+        low, high = _finite_range(values)
         divisor = high - low + 1e-6
 
     def draw(rows: slice, out: NDArray[np.uint8]) -> None:
+        if values.dtype == np.float32:
+            loops().shade_plainly(np.ascontiguousarray(values[rows]), low, np.float32(divisor), out)
+            return
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = values[rows] - low
-            scaled /= divisor
-            scaled *= 255
-            if not (whole and np.isfinite(divisor)):
-                scaled[~np.isfinite(scaled)] = 0
-            out[...] = scaled
+            scaled = (values[rows] - low) / divisor * 255
+            out[...] = np.where(np.isfinite(scaled), scaled, 0)
 
     jet = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
     # OpenCV's BGR rows taken as RGB: that is the swap of red and blue

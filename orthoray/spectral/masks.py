@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.enums import MaskFlags
 
+from orthoray.spectral.loops import loops
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -72,7 +74,7 @@ def apply_rules(rules: MaskRules, arrays: Sequence[npt.NDArray[Any]]) -> Mask | 
     """
     masked: Mask | None = None
     for array, nodata in zip(arrays, rules.nodata, strict=False):
-        if nodata is not None:
+        if nodata is not None and loops().contains(array, array.dtype.type(nodata)):
             masked = joined(masked, array == nodata)
         if array.dtype.kind == "f":
             masked = joined(masked, np.isnan(array))

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from orthoray.spectral.scratch import own_scratch
+from orthoray.spectral.loops import loops
 
 Values = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
@@ -53,7 +52,7 @@ class Bins(Protocol):
         """How far a value that was counted in a bin may lie from the middle of it."""
 
     def count(self, values: Values, counts: Counts) -> None:
-        """Add finite values to `counts`, int64 (size,); those beyond the scale are left out."""
+        """Add values to `counts`, int64 (size,); NaN and those beyond the scale are left out."""
 
     def firsts(self, start: int, stop: int) -> Edges:
         """The least value that is counted in each of some bins: of bins that hold values, where they begin."""
@@ -83,23 +82,33 @@ class Scale:
         on_scale = min(max(value, self.low), self.high)
         return min(int((on_scale - self.low) * self._bins_per_unit), FINE_BINS - 1)
 
-    def holds(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
-        """Which values lie on the scale."""
-        # in float64: NumPy would round a plain float to the float32 of the values
-        return (values >= np.float64(self.low)) & (values <= np.float64(self.high))
+    @property
+    def ends(self) -> tuple[np.float32, np.float32]:
+        """The least and the greatest float32 on the scale."""
+        low, high = np.float32(self.low), np.float32(self.high)
+        if float(low) < self.low:
+            low = np.nextafter(low, np.float32(np.inf))
+        if float(high) > self.high:
+            high = np.nextafter(high, np.float32(-np.inf))
+        return low, high
 
-    def bins(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.intp]:
-        """The bins of values, which all lie on the scale, in memory to be given back to `own_scratch()`."""
-        scratch = own_scratch()
+    def bins(self, values: Values) -> npt.NDArray[np.intp]:
+        """The bins of values, which all lie on the scale, as `place` counts them."""
         # float64: a value exactly on a round edge such as 0 must not be rounded below it
-        places = scratch.take(values.shape, np.float64)
-        np.subtract(values, self.low, out=places, dtype=np.float64)
-        places *= self._bins_per_unit
-        np.clip(places, 0, FINE_BINS - 1, out=places)
-        numbers: npt.NDArray[np.intp] = scratch.take(values.shape, np.intp)
-        np.copyto(numbers, places, casting="unsafe")
-        scratch.give(places)
-        return numbers
+        return _rounded_down((values.astype(np.float64) - self.low) * self._bins_per_unit)
+
+    def place(self, values: Values, counts: Counts) -> None:
+        """As `count`, but to the bins that `bin_of` tells, edges included."""
+        loops().place_bins(np.atleast_2d(values), *self.ends, self.low, self._bins_per_unit, counts)
+
+    def members(self, values: Values, counts: Counts, wanted: set[int]) -> dict[int, Values]:
+        """The values in each wanted bin, of which `place` has counted so many."""
+        chosen = np.zeros(self.size, np.int64)
+        chosen[list(wanted)] = 1
+        found = np.empty(int(counts[chosen != 0].sum()), np.float32)
+        loops().gather(np.atleast_2d(values), *self.ends, self.low, self._bins_per_unit, chosen, found)
+        numbers = self.bins(found)
+        return {number: found[numbers == number] for number in wanted}
 
     def error(self, number: int) -> float:
         """Half a bin, and what float32 adds."""
@@ -108,39 +117,25 @@ class Scale:
     def count(self, values: Values, counts: Counts) -> None:
         """See `Bins`. In float32 where that tells the bins apart, so a value within a rounding error of an edge may
         count on its other side: `firsts` tells."""
-        if values.size == 0:
+        if not self._suits_float32:
+            self.place(values, counts)
             return
-        if float(values.min()) < self.low or float(values.max()) > self.high:
-            values = values[self.holds(values)]
-        numbers = self._numbers(values)
-        if numbers.dtype == np.uint16:
-            # two thirds of the time of NumPy's, which would make 64-bit integers of them first; but only by long rows
-            found = cv2.calcHist([numbers.reshape(1, -1)], [0], None, [FINE_BINS], [0, FINE_BINS])
-            counts += found.reshape(-1).astype(np.int64)
-        else:
-            counts += np.bincount(numbers, minlength=FINE_BINS)
-        own_scratch().give(numbers)
+        plane = np.atleast_2d(values)
+        loops().count_bins(plane, *self.ends, np.float32(self.low), self._bins_per_unit32, counts)
 
     def firsts(self, start: int, stop: int) -> Edges:
         """See `Bins`."""
-        return _firsts(
-            lambda values: self._numbers(values).astype(np.int64), start, stop, self.low, self.high
-        )
+        return _firsts(self._numbers, start, stop, self.low, self.high)
 
-    def _numbers(self, values: Values) -> npt.NDArray[Any]:
-        """The bins that values on the scale are counted in, in memory to be given back."""
+    def _numbers(self, values: Values) -> npt.NDArray[np.intp]:
+        """The bins that values on the scale are counted in."""
         if not self._suits_float32:
             return self.bins(values)
-        scratch = own_scratch()
-        places = scratch.take(values.shape, np.float32)
-        np.subtract(values, np.float32(self.low), out=places)
-        factor = np.nextafter(np.float32(self._bins_per_unit), np.float32(np.inf))
-        np.multiply(places, factor, out=places)
-        np.clip(places, 0, FINE_BINS - 1, out=places)
-        numbers = scratch.take(values.shape, np.uint16)
-        np.copyto(numbers, places, casting="unsafe")
-        scratch.give(places)
-        return numbers
+        return _rounded_down((values - np.float32(self.low)) * self._bins_per_unit32)
+
+    @property
+    def _bins_per_unit32(self) -> np.float32:
+        return np.float32(np.nextafter(np.float32(self._bins_per_unit), np.float32(np.inf)))
 
     @property
     def _suits_float32(self) -> bool:
@@ -185,7 +180,7 @@ class Patterns:
 
     def count(self, values: Values, counts: Counts) -> None:
         """See `Bins`."""
-        np.add.at(counts, keys_of(values) >> _DROPPED, 1)
+        np.add.at(counts, keys_of(values[~np.isnan(values)]) >> _DROPPED, 1)
 
     def firsts(self, start: int, stop: int) -> Edges:
         """See `Bins`; those of infinities and of what is no number are the greatest float32."""
@@ -209,8 +204,14 @@ def value_of(keys: Keys) -> Values:
     return bits.view(np.float32)
 
 
+def _rounded_down(places: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.intp]:
+    """Places on a scale as the numbers of its bins."""
+    numbers: npt.NDArray[np.intp] = np.clip(places, 0, FINE_BINS - 1).astype(np.intp)
+    return numbers
+
+
 def _firsts(
-    bins: Callable[[Values], npt.NDArray[np.int64]], start: int, stop: int, low: float, high: float
+    bins: Callable[[Values], npt.NDArray[np.intp]], start: int, stop: int, low: float, high: float
 ) -> Edges:
     """For each number the least float32 in [low, high] with at least this bin, `high` where there is none."""
     wanted = np.arange(start, stop)

@@ -16,15 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from orthoray.spectral.distribution import Distribution, clipped, counts_beyond
+from orthoray.spectral.loops import loops
 from orthoray.spectral.scales import Bins
-from orthoray.spectral.scratch import own_scratch
 
 Values = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
 Range = tuple[float, float]
 
 PERCENTS = (2.0, 50.0, 98.0)
-_PIECE = 1 << 18  # scratch of this many values stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Tally:
 
     def __post_init__(self) -> None:
         self.above = self.above or [0] * len(self.cuts)
-        self._cuts32 = [np.float32(cut) for cut in self.cuts]
+        self._cuts32 = np.array(self.cuts, np.float32)
         if self.scale is not None and self.fine is None:
             self.fine = np.zeros(self.scale.size, dtype=np.int64)
 
@@ -139,14 +138,25 @@ class Tally:
         self.nodata += nodata
         self.background += background
         self.odd += odd
-        # the lowest and highest pass NaN on, so they tell whether there is any
-        least = values.min(initial=np.inf)
-        chosen = values
-        if math.isnan(least):
-            chosen = values[~np.isnan(values)]
-            least = chosen.min(initial=np.inf)
-        if chosen.size:
-            self._add_valid(chosen, float(least), float(chosen.max()))
+        if values.size == 0:
+            return
+        plane = np.ascontiguousarray(np.atleast_2d(values))
+        low, high = (-np.inf, np.inf) if self.value_range is None else self.value_range
+        above = np.zeros(len(self.cuts), np.int64)
+        valid, least, greatest, mean, m2, beyond = loops().tally(
+            plane, self._cuts32, np.float32(low), np.float32(high), above
+        )
+        if valid == 0:
+            return
+        self.minimum, self.maximum = min(self.minimum, least), max(self.maximum, greatest)
+        self.out_of_range += beyond
+        self.above = [a + b for a, b in zip(self.above, above.tolist(), strict=True)]
+        self._merge_moments(valid, mean, m2)
+        if self.scale is not None and self.fine is not None:
+            self.scale.count(plane, self.fine)
+            if not self.scale.low <= least <= greatest <= self.scale.high:
+                outside = counts_beyond(plane, self.scale)
+                self.outside = outside if self.outside is None else self.outside + outside
 
     def merge(self, other: Tally) -> None:
         """Add another tally of the same cuts and scale (Chan, Golub and LeVeque 1979)."""
@@ -165,38 +175,6 @@ class Tally:
     def class_counts(self) -> tuple[int, ...]:
         """Valid pixels of each class, the best first."""
         return tuple(np.diff([0, *self.above, self.valid]).tolist())
-
-    def _add_valid(self, values: Values, least: float, greatest: float) -> None:
-        self.minimum, self.maximum = min(self.minimum, least), max(self.maximum, greatest)
-        if (
-            self.value_range is not None
-            and not self.value_range[0] <= least <= greatest <= self.value_range[1]
-        ):
-            low, high = self.value_range
-            self.out_of_range += int(np.count_nonzero((values < low) | (values > high)))
-        flat = values.reshape(-1)
-        for start in range(0, flat.size, _PIECE):
-            self._add_piece(flat[start : start + _PIECE])
-        if self.scale is not None and not self.scale.low <= least <= greatest <= self.scale.high:
-            beyond = counts_beyond(flat, self.scale)
-            self.outside = beyond if self.outside is None else self.outside + beyond
-
-    def _add_piece(self, values: Values) -> None:
-        if self.scale is not None and self.fine is not None:
-            self.scale.count(values, self.fine)
-        scratch = own_scratch()
-        wide = scratch.take(values.shape, np.float64)
-        np.copyto(wide, values)
-        mean = float(wide.sum() / values.size)
-        wide -= mean
-        wide *= wide
-        self._merge_moments(values.size, mean, float(wide.sum()))
-        scratch.give(wide)
-        is_above = scratch.take(values.shape, np.bool_)
-        for place, cut in enumerate(self._cuts32):
-            np.greater(values, cut, out=is_above)
-            self.above[place] += int(np.count_nonzero(is_above))
-        scratch.give(is_above)
 
     def _merge_moments(self, count: int, mean: float, m2: float) -> None:
         if count == 0:

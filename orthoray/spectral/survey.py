@@ -29,6 +29,8 @@ from orthoray.spectral.threads import worker_count
 Values = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
 Cuts = Sequence[float] | Callable[[Edges, Counts], Sequence[float]]
+# Computes all blocks of a grid, wherever that may be, and yields them in their order.
+Blocks = Callable[[Grid, Task], Generator[Block, None, None]]
 
 # Rasters up to this size are drawn pixel by pixel, and their statistics are exact.
 FULL_PIXELS = 25_000_000
@@ -56,7 +58,7 @@ class IndexResult:
 
 
 def survey(
-    source: Source,
+    source: Source | Blocks,
     grid: Grid,
     *,
     canvas: RasterInfo,
@@ -68,7 +70,10 @@ def survey(
     provenance: Mapping[str, Any],
     progress: Progress | None,
 ) -> IndexResult:
-    """Everything that `orthoray.spectral.engine` promises. `canvas` gives the index raster its place."""
+    """Everything that `orthoray.spectral.engine` promises. `canvas` gives the index raster its place.
+
+    A `source` of values is computed here, on all processors.
+    """
     report = progress or (lambda fraction: None)
     report(0.0)
     pixels = grid.width * grid.height
@@ -84,18 +89,29 @@ def survey(
         picture = np.empty((rows, columns), np.float32)
         done = 0
 
-        def compute(window: Window) -> Block:
-            block = compute_block(source, window, grid, task)
+        def kept(block: Block) -> Block:
             if writer is None:
                 return block
-            # here, so that no more tiles are in memory than there are threads
             writer.add(block)
             return replace(block, tiles=())
 
-        with closing(_in_order(compute, grid.blocks())) as blocks:
+        def computed() -> Generator[Block, None, None]:
+            if callable(source):
+                with closing(source(grid, task)) as given:
+                    yield from map(kept, given)
+            else:
+                # kept by the threads, so that no more tiles are in memory than there are threads
+                yield from _in_order(
+                    lambda window: kept(compute_block(source, window, grid, task)), grid.blocks()
+                )
+
+        with closing(computed()) as blocks:
             for block in blocks:
                 tally.merge(block.tally)
-                _place(picture, block, level)
+                if block.picture.shape == picture.shape:
+                    picture = block.picture  # the only block
+                else:
+                    _place(picture, block, level)
                 done += block.window.width * block.window.height
                 report(0.9 * done / pixels)
         found = _finished(tally, picture if level == 0 else None, cuts, canvas.pixel_area_m2)

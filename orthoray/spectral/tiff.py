@@ -17,6 +17,7 @@ import numpy.typing as npt
 from orthoray.errors import TooLarge, TruncatedImage
 
 Fields = dict[int, npt.NDArray[np.uint64]]
+Span = tuple[int, int]
 
 SUBFILE_TYPE = 254
 OLD_SUBFILE_TYPE = 255
@@ -90,11 +91,13 @@ class _Layout:
 
 @dataclass(frozen=True)
 class Directory:
-    """One directory: its wanted `fields`, tag -> values (uint64), and whether it is a page of the main chain
-    rather than a subdirectory (or EXIF, or GPS) of another."""
+    """One directory: its wanted `fields`, tag -> values (uint64), whether it is a page of the main chain
+    rather than a subdirectory (or EXIF, or GPS) of another, and the `spans` of the file, (start, stop), that it and the
+    values of all of its tags take."""
 
     fields: Fields
     is_page: bool
+    spans: tuple[Span, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -161,12 +164,12 @@ def directories(
         if offset in seen or len(seen) >= _MAX_DIRECTORIES:
             raise TruncatedImage
         seen.add(offset)
-        fields, following = _directory(file, layout, offset, size, {*wanted, *_POINTERS}, is_linked)
+        fields, following, spans = _directory(file, layout, offset, size, {*wanted, *_POINTERS}, is_linked)
         pending += [(following, is_page, True)] if following else []
         pending += [(int(sub), False, True) for sub in fields.get(SUB_DIRECTORIES, ()) if sub]
         for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
             pending += [(int(sub), False, False) for sub in fields.get(tag, ()) if sub]
-        yield Directory(fields, is_page)
+        yield Directory(fields, is_page, tuple(spans))
 
 
 def count_images(pages: list[Directory]) -> int:
@@ -206,8 +209,8 @@ def _read_layout(file: BinaryIO) -> _Layout:
 
 def _directory(
     file: BinaryIO, layout: _Layout, offset: int, size: int, wanted: Collection[int], is_linked: bool
-) -> tuple[Fields, int]:
-    """The wanted fields of the directory at `offset`, and the offset of the next directory or 0."""
+) -> tuple[Fields, int, list[Span]]:
+    """The wanted fields of the directory at `offset`, the offset of the next directory or 0, and where it lies."""
     file.seek(min(offset, size))
     (entries,) = layout.read(file, layout.entry_count)
     if (entries == 0 and is_linked) or entries > _MAX_ENTRIES:
@@ -216,6 +219,7 @@ def _directory(
     # what follows EXIF is not a directory, and some cameras leave garbage there
     following = layout.read(file, layout.offset)[0] if is_linked else 0
     fields: Fields = {}
+    spans = [(offset, file.tell())]
     for start in range(0, len(table), layout.entry_bytes):
         head, inline = (
             table[start : start + layout.entry_bytes - layout.inline_bytes],
@@ -227,6 +231,8 @@ def _directory(
         value_at = 0 if is_inline else layout.unpack(layout.offset, inline)[0]
         if not is_inline and value_at + length > size:
             raise TruncatedImage
+        if not is_inline:
+            spans.append((value_at, value_at + length))
         kinds = _TEXT if tag in _TEXT_TAGS else _UNSIGNED
         if tag not in wanted or kind not in kinds:
             continue
@@ -239,4 +245,4 @@ def _directory(
             inline = read_exactly(file, length)
         dtype = np.dtype(layout.order + kinds[kind])
         fields[tag] = np.frombuffer(inline[:length], dtype).astype(np.uint64)
-    return fields, following
+    return fields, following, spans

@@ -22,6 +22,7 @@ from rasterio.windows import Window
 
 from orthoray.errors import TruncatedImage
 from orthoray.spectral import tiff
+from orthoray.spectral.loops import loops
 from orthoray.spectral.raster import PathLike, RasterInfo
 
 Array = npt.NDArray[Any]
@@ -279,8 +280,7 @@ class TileReader:
             return np.asarray(imagecodecs.floatpred_decode(band, axis=1))
         buffer = self._buffer(f"band {slot}", band.nbytes)
         plain = np.frombuffer(buffer, band.dtype, count=band.size).reshape(band.shape)
-        np.copyto(plain, band)
-        imagecodecs.delta_decode(plain, axis=1, out=plain)
+        loops().undo_differences(band, plain)
         return plain
 
     def _buffer(self, name: str, size: int) -> bytearray:

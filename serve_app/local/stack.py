@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import json
 import logging
 import os
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -268,12 +270,29 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
+def _free_agent_port() -> None:
+    """Let Ray's agent, which takes jobs, choose a free port: its usual one is the same for all installations of a machine,
+    and `ray.init` has no word for another."""
+    from ray._private import parameter  # here: see below
+
+    parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)  # type: ignore[misc,assignment]
+
+
+def _tell_jobs(address: str, folder: Path) -> None:
+    """Jobs look here for their cluster; without it they take any that they find on the machine."""
+    from ray._private import utils  # here: see below
+
+    utils.write_ray_address(address, str(folder))
+
+
 def _ray_and_serve(
     settings: Settings, dsns: Mapping[str, str], stack: ExitStack, step: Step, *, verbose: bool
 ) -> None:
     home = settings.orthoray_home
     environment: dict[str, str] = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        # A job's command that begins with `python` means the one that OrthoRay is installed for.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "LOG_LEVEL": settings.log_level,
         "LOG_FORMAT": settings.log_format,
         # Stopping would wait half a minute for load balancers that a laptop does not have.
@@ -314,6 +333,7 @@ def _ray_and_serve(
                 "leave RAY_ADDRESS out to start one here."
             ) from error
     else:
+        _free_agent_port()
         ray.init(
             num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -325,6 +345,7 @@ def _ray_and_serve(
             logging_level=logging.WARNING,
             _temp_dir=str(_own_folder(ray_folder(home))),
         )
+        _tell_jobs(ray.get_runtime_context().gcs_address, ray_folder(home))
     step("Starting the services")
     if settings.ray_address:
         stack.callback(_quietly, lambda: serve.delete(APPLICATION))  # the cluster may serve others too

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import typer.main
 
-from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.settings import Settings
 from orthoray.spectral.expression import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MAX_LENGTH, MAX_NODES
 from orthoray.spectral.indices import CATALOGUE, MAX_CONSTANTS
@@ -123,7 +123,10 @@ def test_every_default_is_told_as_it_is() -> None:
 def test_every_route_is_told(tmp_path: Path) -> None:
     # The document is made of the routes alone: no service is called.
     services = Services(
-        imagery=cast(ImageryPort, None), analysis=cast(AnalysisPort, None), report=cast(ReportPort, None)
+        imagery=cast(ImageryPort, None),
+        analysis=cast(AnalysisPort, None),
+        report=cast(ReportPort, None),
+        batches=cast(BatchPort, None),
     )
     config = GatewayConfig(auth_mode="key", max_upload_bytes=1, imagery_bucket="imagery")
     paths = create_api(services, LocalStorage(tmp_path), config).openapi()["paths"]

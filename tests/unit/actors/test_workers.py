@@ -67,14 +67,14 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def worker_of(kind: type[Any], service: Service) -> Any:
     """A worker without its loop, all of whose services are the same."""
     worker = kind.__new__(kind)
-    worker._storage = StorageConfig(root=Path("storage"))
+    worker._storage, worker._large_pixels = StorageConfig(root=Path("storage")), 100
     worker._analysis = worker._report = service
     return worker
 
 
 def analyse(monkeypatch: pytest.MonkeyPatch, service: Service, *steps: Any) -> None:
     task = SimpleNamespace(remote=lambda *_: stream(steps))
-    monkeypatch.setattr(analysis_worker, "analyse_object", task)
+    monkeypatch.setattr(analysis_worker, "task_for", lambda *_: task)
     asyncio.run(worker_of(AnalysisWorker, service)._analyse(RUN))
 
 

@@ -21,7 +21,7 @@ from raws import write_dng
 from orthoray.contracts import Findings
 from orthoray.errors import Impossible, MissingBands
 from orthoray.options import AnalysisOptions
-from orthoray.spectral import engine
+from orthoray.spectral import work
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.calibration import calibrate
 from orthoray.spectral.colormaps import palette
@@ -227,8 +227,8 @@ def test_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: st
         "one strip": {"blockysize": 80, "compress": "packbits"},
     }[stored]
     if stored == "one strip":  # it is unpacked first, and the mask has to come along
-        monkeypatch.setattr(engine, "_SMALL_PIXELS", 0)
-        monkeypatch.setattr(engine, "_MOST_READ", 0)
+        monkeypatch.setattr(work, "_SMALL_PIXELS", 0)
+        monkeypatch.setattr(work, "_MOST_READ", 0)
     image = write_bands(tmp_path / "a.tif", fields(80, 60), RGBN, **UTM, **layout)
     mask = hide_left_half(image, (80, 60))
     found, values, picture = analyse([image, mask], soil_mask={"index_type": "NDVI", "above": -0.5})

@@ -9,55 +9,27 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
-from uuid import uuid4
+from typing import cast
 
 import pypdf
 import pytest
 import rasterio
-from fakes import stored_file
+from orders import order_of
 from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 
-from orthoray.contracts import AnalysisRun, Imagery, Language, Outcome, Report
+from orthoray.contracts import Language, Outcome, Report
 from orthoray.errors import NotFound, TruncatedImage
-from orthoray.keys import heatmap_key, imagery_key, index_key, report_id, report_key, thumbnail_key
-from orthoray.ports import ReportOrder, RunOrder, Upload
+from orthoray.keys import heatmap_key, index_key, report_id, report_key, thumbnail_key
+from orthoray.ports import ReportOrder, RunOrder
 from orthoray.storage.config import StorageConfig
 from orthoray.storage.local import LocalStorage
 from pipelines.tasks import analyse_order, render_order
-from serve_app.imagery.facts import describe
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> StorageConfig:
     return StorageConfig(root=tmp_path / "storage")
-
-
-def order_of(config: StorageConfig, source: Path, tenant: str = "default", **wishes: Any) -> RunOrder:
-    """A run of a stored and catalogued image."""
-    storage, imagery_id = config.open(), uuid4()
-    storage.ensure_buckets(config.buckets)
-    key = imagery_key(tenant, imagery_id, source.name)
-    content = source.read_bytes()
-    storage.put_bytes(config.imagery, key, content)
-    upload = Upload(id=imagery_id, files=[stored_file(source.name, key, content)])
-    record, thumbnail = describe([source], upload, bucket=config.imagery, max_pixels=10**9)
-    storage.put_bytes(config.imagery, thumbnail_key(tenant, imagery_id), thumbnail)
-    run = {
-        "id": uuid4(),
-        "imagery_id": imagery_id,
-        "index_type": "NDVI",
-        "status": "processing",
-        "auto_report": False,
-        "language": "en",
-        "imagery_bucket": config.imagery,
-        "imagery_object_key": key,
-        "created_at": datetime.now(UTC),
-        **wishes,
-    }
-    imagery = Imagery(**record, created_at=datetime.now(UTC))
-    return RunOrder(run=AnalysisRun.model_validate(run), imagery=imagery, tenant=tenant)
 
 
 def outcome_of(config: StorageConfig, order: RunOrder) -> Outcome:

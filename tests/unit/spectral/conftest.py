@@ -15,8 +15,16 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
+from orthoray.spectral.loops import load_compiled
+
 WriteTiff = Callable[..., Path]
 EditTiff = Callable[[Path], AbstractContextManager[Any]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _compiled_loops() -> None:
+    """As in a worker; `test_loops` shows that the plain ones do the same."""
+    load_compiled()
 
 
 @pytest.fixture

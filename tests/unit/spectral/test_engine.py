@@ -20,7 +20,7 @@ from PIL import Image
 from rasters import write_bands
 
 from orthoray.errors import Impossible, MissingBands, TruncatedImage, UnknownIndex
-from orthoray.spectral import engine, survey
+from orthoray.spectral import engine, survey, work
 from orthoray.spectral.bands import BandMap, resolve_bands
 from orthoray.spectral.blocks import Grid
 from orthoray.spectral.breaks import quantile_cuts
@@ -281,7 +281,7 @@ def test_a_photo_by_its_own_colours(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_in_any_order_are_unpacked(
     write_tiff: WriteTiff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(engine, "_SMALL_PIXELS", 1000)
+    monkeypatch.setattr(work, "_SMALL_PIXELS", 1000)
     ramp = np.random.default_rng(7).integers(1, 255, (3, 1200, 33), dtype=np.uint8)
     path = tmp_path / f"image.{kind}"
     if kind in {"jpg", "png"}:

@@ -1,0 +1,143 @@
+"""The files of an imagery for processes that read only some windows of them, wherever these run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from rasterio.windows import Window
+
+from orthoray.errors import TruncatedImage, Unavailable
+from orthoray.spectral.ranges import header_spans, window_spans
+from orthoray.spectral.tiff import Span
+from orthoray.storage.base import Storage
+from orthoray.storage.config import StorageConfig
+
+# Requests for the bytes of one block at once: they wait for the network, not for the processor.
+_REQUESTS = 4
+
+
+class WindowFiles(Protocol):
+    """One or more files; pickles."""
+
+    def described(self) -> AbstractContextManager[list[Path]]:
+        """Paths under which the files can be described, but their pixels not be read."""
+
+    def read(
+        self, window: Window, numbers: Sequence[Sequence[int] | None]
+    ) -> AbstractContextManager[list[Path]]:
+        """Paths under which `window` of the 1-based bands `numbers` of each file (None: of all) can be read."""
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files that every process finds under the same path: of one machine, or in a folder that all machines share."""
+
+    paths: tuple[Path, ...]
+
+    @contextmanager
+    def described(self) -> Iterator[list[Path]]:
+        yield list(self.paths)
+
+    @contextmanager
+    def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Iterator[list[Path]]:
+        yield list(self.paths)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A TIFF in storage, with the bytes that describe it: by their offsets, in `header`."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str | None
+    header: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True)
+class RemoteFiles:
+    """TIFFs in storage, of which only the bytes that are needed are fetched.
+
+    They are laid at their places in an otherwise empty file, so that whatever reads files reads these.
+    """
+
+    storage: StorageConfig
+    files: tuple[RemoteFile, ...]
+
+    @contextmanager
+    def described(self) -> Iterator[list[Path]]:
+        with _sparse_files(self.files) as paths:
+            yield paths
+
+    @contextmanager
+    def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Iterator[list[Path]]:
+        """Raises `Unavailable` where a file is not the one any more that was described."""
+        storage = _opened(self.storage)
+        with _sparse_files(self.files) as paths:
+            for file, path, wanted in zip(self.files, paths, numbers, strict=True):
+                if wanted is not None and not wanted:
+                    continue
+                if storage.stat(file.bucket, file.key).etag != file.etag:
+                    raise Unavailable("The image was replaced while it was being read: try again.")
+                with path.open("r+b") as target:
+                    spans = window_spans(target, file.size, window, wanted)
+                    _fetch(storage, file, spans, target)
+            yield paths
+
+
+def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> RemoteFiles:
+    """Describe TIFFs in storage, given by bucket and key.
+
+    Raises `TruncatedImage` where the directories lie beyond the end, and what the storage raises.
+    """
+    storage = _opened(config)
+    return RemoteFiles(config, tuple(_described(storage, bucket, key) for bucket, key in objects))
+
+
+@cache
+def _opened(config: StorageConfig) -> Storage:
+    """Kept as long as the process: opening S3 anew for each block would cost as much as a part of its computing."""
+    return config.open()
+
+
+def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:
+    found = storage.stat(bucket, key)
+    with storage.open(bucket, key) as file:
+        header = []
+        for start, stop in header_spans(file, found.size):
+            file.seek(start)
+            header.append((start, file.read(stop - start)))
+    return RemoteFile(bucket, key, found.size, found.etag, tuple(header))
+
+
+@contextmanager
+def _sparse_files(files: Sequence[RemoteFile]) -> Iterator[list[Path]]:
+    """Files of the right sizes, of which only the headers take room."""
+    with tempfile.TemporaryDirectory(prefix="orthoray-windows-") as folder:
+        paths = [Path(folder, f"{place}.tif") for place in range(len(files))]
+        for file, path in zip(files, paths, strict=True):
+            with path.open("wb") as target:
+                target.truncate(file.size)
+                for start, data in file.header:
+                    target.seek(start)
+                    target.write(data)
+        yield paths
+
+
+def _fetch(storage: Storage, file: RemoteFile, spans: Sequence[Span], target: BinaryIO) -> None:
+    def get(span: Span) -> bytes:
+        return b"".join(storage.iter_range(file.bucket, file.key, *span))
+
+    with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="ranges") as pool:
+        for (start, stop), data in zip(spans, pool.map(get, spans), strict=True):
+            if len(data) != stop - start:
+                raise TruncatedImage
+            target.seek(start)
+            target.write(data)
