@@ -15,8 +15,8 @@ from ray.serve.exceptions import RayServeException
 from actors.loop import QueueWorker
 
 WORKER = "worker"
-# Not on nodes that are there to compute: they come and go, cost more when they have a GPU, and shall know no secret, and workers
-# know all of them. Nodes without labels, as on a laptop, will do.
+# Not on nodes that are there to compute: they come and go, cost more when they have a GPU, and are told no database's password.
+# Nodes without labels, as on a laptop, will do.
 BESIDE_SERVICES = {"role": "!in(head,cpu,gpu)"}
 PING_TIMEOUT_S = 5.0
 
