@@ -37,6 +37,11 @@ def report_key(tenant: str, report_id: UUID) -> str:
     return _of_tenant(tenant, f"reports/{report_id}.pdf")
 
 
+def batch_prefix(tenant: str, batch_id: UUID) -> str:
+    """The folder of a batch's results, with its closing slash."""
+    return _of_tenant(tenant, f"batches/{batch_id}/")
+
+
 def report_id(run_id: UUID, language: str) -> UUID:
     """There is one report per run and language, and its id says so."""
     return uuid5(NAMESPACE_URL, f"orthoray:report:{run_id}:{language}")

@@ -6,13 +6,14 @@ service handed out with a job. All raise the exceptions of `orthoray.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from orthoray.batches import Batch, BatchRequest, ItemRef, ItemResult, ItemRow
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
@@ -24,6 +25,7 @@ from orthoray.contracts import (
     ReportRequest,
     RunStatus,
 )
+from orthoray.storage.config import StorageConfig
 
 MAX_FILES = 16
 """The most files with bands that one imagery may have."""
@@ -141,6 +143,47 @@ class AnalysisPort(Protocol):
     async def fail_run(self, run_id: UUID, reason: str) -> bool: ...
 
     async def check(self) -> Mapping[str, str]: ...
+
+
+class BatchPort(Protocol):
+    """The ledger of batches, which the analysis-service keeps. An item that is completed stays so until its content or
+    the parameters change; every call may be repeated."""
+
+    async def storage_config(self) -> StorageConfig:
+        """Where images and results lie, for jobs inside the cluster: they get no secrets by other ways."""
+
+    async def open_batch(self, tenant: str, request: BatchRequest) -> Batch:
+        """The batch of a request, under way (again)."""
+
+    async def enlist(self, batch_id: UUID, listing: UUID, parameters: str, items: Sequence[ItemRef]) -> None:
+        """These images belong to the batch; those that are not completed with these parameters wait (again)."""
+
+    async def end_listing(self, batch_id: UUID, listing: UUID) -> None:
+        """No others than those of this listing belong to it."""
+
+    async def waiting_items(self, batch_id: UUID) -> list[str]:
+        """The sources of the images that are not completed."""
+
+    async def start_item(self, batch_id: UUID, item: ItemRef) -> int | None:
+        """Mark an image as being worked on: how many times that happened; None when there is nothing to do any more."""
+
+    async def find_result(self, tenant: str, key: str) -> ItemResult | None:
+        """A result of the same content by the same parameters, of whichever batch."""
+
+    async def complete_item(self, batch_id: UUID, item: ItemRef, result: ItemResult) -> bool:
+        """Store the result; False when it came too late to matter."""
+
+    async def fail_item(self, batch_id: UUID, item: ItemRef, reason: str) -> bool: ...
+
+    async def batch_items(self, batch_id: UUID, after: str, limit: int) -> list[ItemRow]:
+        """The images whose source comes after `after`, in its order."""
+
+    async def close_batch(self, batch_id: UUID, error: str | None) -> None:
+        """The job is over: its results are complete, or it failed for this reason."""
+
+    async def get_batch(self, tenant: str, batch_id: UUID) -> Batch: ...
+
+    async def search_batches(self, tenant: str, limit: int, token: str | None) -> Page[Batch]: ...
 
 
 class ReportPort(Protocol):

@@ -42,23 +42,23 @@ def methods_of(port: type) -> list[str]:
     return [name for name in vars(port) if not name.startswith("_")]
 
 
-def exposes(port: type) -> Callable[[Deployed], Deployed]:
-    """Give a deployment class the methods of a port that it lacks, carried out by its attribute `service`."""
+def exposes(port: type, service: str = "service") -> Callable[[Deployed], Deployed]:
+    """Give a deployment class the methods of a port that it lacks, carried out by its attribute of that name."""
 
     def decorate(deployed: Deployed) -> Deployed:
         for name in methods_of(port):
             # Not hasattr: that would find the metaclass's methods too, such as ABCMeta.register.
             if not any(name in vars(base) for base in deployed.__mro__):
-                setattr(deployed, name, _answering(name))
+                setattr(deployed, name, _answering(name, service))
         return deployed
 
     return decorate
 
 
-def _answering(name: str) -> Callable[..., Awaitable[Any]]:
+def _answering(name: str, service: str) -> Callable[..., Awaitable[Any]]:
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return await getattr(self.service, name)(*args, **kwargs)
+            return await getattr(getattr(self, service), name)(*args, **kwargs)
         except OrthoRayError as error:
             return Refusal(error)
 

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     ray_dashboard_port: int = Field(default=8265, ge=1, le=65535)
     ray_address: str | None = None
+    serve_ingress: Literal["proxy", "haproxy"] = "proxy"
     auth_mode: Literal["key", "none"] = "key"
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
@@ -77,6 +78,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"AUTH_MODE=none would let anyone in at {self.gateway_host}: "
                 "set GATEWAY_HOST=127.0.0.1 or AUTH_MODE=key"
+            )
+        if self.auth_mode == "none" and self.serve_ingress == "haproxy":
+            raise ValueError(
+                "AUTH_MODE=none would let anyone in: behind HAProxy the gateway's replicas listen on all addresses; "
+                "set SERVE_INGRESS=proxy or AUTH_MODE=key"
             )
         if self.minio_endpoint and not (self.minio_access_key and self.minio_secret_key):
             raise ValueError("MINIO_ENDPOINT is set: set MINIO_ACCESS_KEY and MINIO_SECRET_KEY too")

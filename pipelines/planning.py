@@ -26,6 +26,7 @@ from orthoray.spectral.indices import (
     index_from_expression,
 )
 from orthoray.spectral.kernel import Background
+from orthoray.spectral.labels import LONG_NAMES
 from orthoray.spectral.sensors import Recognition
 from orthoray.spectral.stretch import Stretch, parse_stretch
 from orthoray.spectral.thresholds import Thresholds, thresholds_for
@@ -173,6 +174,17 @@ def plan_of_record(imagery: Imagery, wish: AnalysisWish) -> Plan:
         dtypes = [asset.dtype for asset in imagery.images for _ in range(asset.band_count)]
         refuse_mixture(plan.calibrated_bands, dtypes, plan.calibration)
     return plan
+
+
+def check_wish(wish: AnalysisWish) -> None:
+    """What could be told of a wish before there is an image; raises as `make_plan`, for an image that has every band."""
+    make_plan(
+        BandMap(tuple(LONG_NAMES), "none"),
+        wish.index_type,
+        crop=wish.crop,
+        thresholds=wish.thresholds,
+        options=wish,
+    )
 
 
 def require_photo(index_name: str, dtype: str, pixels: int) -> None:

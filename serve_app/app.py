@@ -20,13 +20,13 @@ from serve_app.gateway.context import GatewayConfig
 from serve_app.gateway.deployment import Gateway
 from serve_app.imagery.deployment import ImageryDeployment
 from serve_app.report.deployment import ReportDeployment
-from serve_app.workers import worker_actor
+from serve_app.workers import BESIDE_SERVICES, worker_actor
 
 # They wait for databases and storage more than they compute; the default of a whole CPU each would fill a laptop.
 REPLICA_CPUS = 0.1
 # Requests under way and waiting per replica: beyond that a caller is told to come back (503), which beats a queue without end.
 COMMON: Mapping[str, Any] = {
-    "ray_actor_options": {"num_cpus": REPLICA_CPUS},
+    "ray_actor_options": {"num_cpus": REPLICA_CPUS, "label_selector": BESIDE_SERVICES},
     "max_ongoing_requests": 64,
     "max_queued_requests": 512,
     "health_check_period_s": 10,

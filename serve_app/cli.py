@@ -1,10 +1,11 @@
-"""The command line: `orthoray up | down | status | migrate | import | analyze`."""
+"""The command line: `orthoray up | down | status | migrate | deploy | import | batch | analyze`."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -132,6 +133,25 @@ def migrate(
             step(f"API key: {first_api_key(settings.orthoray_home, dsns['imagery'])}")
 
 
+@app.command()
+def deploy(
+    description: Annotated[
+        Path, typer.Argument(help="what `serve deploy` takes, such as deploy/serve.yaml", show_default=False)
+    ],
+    address: Annotated[
+        str, typer.Option(envvar="RAY_DASHBOARD_ADDRESS", help="of the Ray dashboard")
+    ] = "http://127.0.0.1:8265",
+    wait: Annotated[float, typer.Option(min=0, help="seconds to wait until it serves")] = 300,
+) -> None:
+    """Hand the application to a Ray cluster and wait until it serves; changed settings and new code take effect."""
+    from serve_app import rollout
+
+    wanted = rollout.read_description(description, load_settings())
+    rollout.roll_out(
+        rollout.connect(address), wanted, wait, lambda line: notes.print(escape(line), soft_wrap=True)
+    )
+
+
 @app.command("import")
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="image files, and folders to search for them")],
@@ -145,6 +165,44 @@ def import_(
     from serve_app.local.importing import import_files
 
     if not import_files(load_settings(), paths, bands=bands, sensor=sensor, together=together, notes=notes):
+        sys.exit(1)
+
+
+@app.command()
+def batch(
+    index: Annotated[str, typer.Option("--index", "-i", help="NDVI, GNDVI, NDVI_emp, ... or expr")] = "NDVI",
+    prefix: Annotated[
+        str | None, typer.Option(help="s3://bucket/prefix/ or a folder; without it the whole catalogue")
+    ] = None,
+    crop: Annotated[str | None, typer.Option(help="thresholds of a crop: corn, wheat, barley")] = None,
+    options: Annotated[
+        str | None, typer.Option(help="further fields of POST /analysis-runs, as JSON")
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option(help="of the catalogue: west,south,east,north in degrees")
+    ] = None,
+    captured_after: Annotated[datetime | None, typer.Option(help="of the catalogue")] = None,
+    captured_before: Annotated[datetime | None, typer.Option(help="of the catalogue")] = None,
+    language: Annotated[str, typer.Option(help="of verdicts and summary: en, ru or ro")] = "en",
+    report: Annotated[bool, typer.Option("--report", help="write the summary as a PDF too")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="show how far it is, and return at the end")] = False,
+) -> None:
+    """Analyse many images as one Ray job of the running OrthoRay; repeated, it does what is missing."""
+    from pipelines.batch import read_request
+    from serve_app.local.batching import submit_batch
+
+    request = read_request(
+        prefix=prefix,
+        index=index,
+        crop=crop,
+        options=options,
+        bbox=bbox,
+        captured_after=captured_after,
+        captured_before=captured_before,
+        language=language,
+        report=report,
+    )
+    if not submit_batch(load_settings(), request, wait=wait, notes=notes):
         sys.exit(1)
 
 

@@ -15,6 +15,9 @@ from ray.serve.exceptions import RayServeException
 from actors.loop import QueueWorker
 
 WORKER = "worker"
+# Not on nodes that are there to compute: they come and go, cost more when they have a GPU, and are told no database's password.
+# Nodes without labels, as on a laptop, will do.
+BESIDE_SERVICES = {"role": "!in(head,cpu,gpu)"}
 PING_TIMEOUT_S = 5.0
 
 
@@ -27,7 +30,9 @@ def worker_actor(worker: type[QueueWorker], **arguments: Any) -> DeploymentActor
     body = {"__init__": partialmethod(worker.__init__, **arguments), "__module__": worker.__module__}
     bound = type(worker.__name__, (worker,), body)
     return DeploymentActorConfig(
-        name=WORKER, actor_class=ray.remote(bound), actor_options={"num_cpus": 0, "max_concurrency": 4}
+        name=WORKER,
+        actor_class=ray.remote(bound),
+        actor_options={"num_cpus": 0, "max_concurrency": 4, "label_selector": BESIDE_SERVICES},
     )
 
 

@@ -263,6 +263,43 @@ PHRASES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         ),
         "simple_date": ("Date", "Дата", "Data"),
         "no_gps": ("no GPS data", "нет данных GPS", "fără date GPS"),
+        # the summary of many images
+        "campaign_title": ("Summary of a campaign", "Сводка по съёмке", "Sinteza campaniei"),
+        "campaign_subject": (
+            "{index} of {number} images",
+            "{index}, снимков: {number}",
+            "{index}, imagini: {number}",
+        ),
+        "campaign_number": ("Batch no.", "Пакет №", "Lot nr."),
+        "images": ("Images", "Снимки", "Imagini"),
+        "images_done": ("Analysed", "Обработано", "Analizate"),
+        "images_failed": ("Not analysed", "Не обработано", "Neanalizate"),
+        "mean_of_all": (
+            "Mean of all pixels",
+            "Среднее по всем пикселям",
+            "Media tuturor pixelilor",
+        ),
+        "total_area": ("Area of all images", "Площадь всех снимков", "Suprafața tuturor imaginilor"),
+        "classes_of_all": ("All images together", "Все снимки вместе", "Toate imaginile împreună"),
+        "relative_classes": (
+            "Each image gave its own thresholds, so the classes of different images are not added up.",
+            "Пороги найдены по каждому снимку отдельно, поэтому классы разных снимков не складываются.",
+            "Fiecare imagine are praguri proprii, de aceea clasele imaginilor diferite nu se adună.",
+        ),
+        "overlaps": (
+            "Where images overlap, the same ground counts once for each of them.",
+            "Там, где снимки перекрываются, участок учтён по разу для каждого из них.",
+            "Acolo unde imaginile se suprapun, terenul este numărat o dată pentru fiecare.",
+        ),
+        "means": ("Image by image", "По снимкам", "Imagine cu imagine"),
+        "pictures": ("Heatmaps", "Тепловые карты", "Hărți termice"),
+        "failures": ("Images that were not analysed", "Необработанные снимки", "Imagini neanalizate"),
+        "reason": ("Reason", "Причина", "Motivul"),
+        "rows_left_out": (
+            "{number} more stand in the table {table}.",
+            "Ещё строк в таблице {table}: {number}.",
+            "Alte rânduri în tabelul {table}: {number}.",
+        ),
         # numbers and units
         "date": ("{day} {month} {year}", "{day} {month} {year} г.", "{day} {month} {year}"),
         "date_time": ("{date}, {time}", "{date}, {time}", "{date}, ora {time}"),

@@ -25,6 +25,10 @@ class StorageConfig:
     def buckets(self) -> tuple[str, str, str]:
         return self.imagery, self.heatmaps, self.reports
 
+    def where(self, bucket: str, key: str) -> str:
+        """How a person finds an object, or a folder of objects."""
+        return f"s3://{bucket}/{key}" if self.endpoint else str(self.root / bucket / key)
+
     def open(self) -> Storage:
         """The back end. Nothing is contacted yet."""
         if self.endpoint:

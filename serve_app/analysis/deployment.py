@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from orthoray.database import Pool
-from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.queue import Queue
 from orthoray.remote import exposes, remote_by_name
 from orthoray.storage.base import Storage
+from serve_app.analysis.batches import BatchService
 from serve_app.analysis.service import AnalysisService
 from serve_app.config import ServiceConfig
 from serve_app.deployment import ServiceDeployment
 
 
 @exposes(AnalysisPort)
+@exposes(BatchPort, service="batches")
 class AnalysisDeployment(ServiceDeployment):
-    """See `orthoray.ports.AnalysisPort`."""
+    """See `orthoray.ports.AnalysisPort` and `BatchPort`."""
 
     worker = "analysis worker"
 
     def make_service(
         self, config: ServiceConfig, pool: Pool, queue: Queue, storage: Storage
     ) -> AnalysisService:
+        self.batches = BatchService(pool, config.storage)
         return AnalysisService(
             pool,
             queue,

@@ -12,7 +12,7 @@ from serve_app.gateway import problems
 from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId
-from serve_app.gateway.routes import health, imagery, indices, reports, runs
+from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs
 
 DESCRIPTION = """
 Upload an image, analyse it, read the result:
@@ -38,7 +38,7 @@ def create_api(services: Services, storage: Storage, config: GatewayConfig) -> F
     app.state.storage = storage
     app.state.config = config
     problems.install(app)
-    for module in (health, imagery, indices, runs, reports):
+    for module in (health, imagery, indices, runs, reports, batches):
         app.include_router(module.router)
     # The last one added is the outermost.
     app.add_middleware(Head)

@@ -9,17 +9,18 @@ from fastapi import Depends, Query, Request
 
 from orthoray.contracts import Page
 from orthoray.pages import MAX_LIMIT
-from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.storage.base import Storage
 
 
 @dataclass(frozen=True)
 class Services:
-    """The three services."""
+    """The three services; the analysis-service keeps the batches too."""
 
     imagery: ImageryPort
     analysis: AnalysisPort
     report: ReportPort
+    batches: BatchPort
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from orthoray.logs import configure_logs
-from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.remote import remote
 from orthoray.storage.config import StorageConfig
 from serve_app.gateway.api import create_api
@@ -35,6 +35,7 @@ class Gateway:
             imagery=remote(imagery, ImageryPort),
             analysis=remote(analysis, AnalysisPort),
             report=remote(report, ReportPort),
+            batches=remote(analysis, BatchPort),
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

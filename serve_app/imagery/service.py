@@ -18,7 +18,7 @@ from orthoray.ports import AnalysisPort, Caller, ImageryQuery, Upload
 from orthoray.queue import Queue
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_IMAGERY
-from serve_app.imagery.facts import describe
+from pipelines.facts import describe
 from serve_app.imagery.repository import ImageryRepository
 
 log = structlog.get_logger(__name__)

@@ -24,10 +24,10 @@ from orthoray.options import AnalysisWish
 from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.maskfiles import with_masks
 from orthoray.spectral.texts import check_language
+from pipelines.facts import Subject, examine, picture_of, record_of
 from pipelines.planning import Plan, plan_of_record
 from pipelines.single import analyse_files
 from pipelines.wording import told_in
-from serve_app.imagery.facts import Subject, examine, picture_of, record_of
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

@@ -15,7 +15,14 @@ from rich.console import Console
 
 from orthoray.errors import ConfigurationError
 from orthoray.settings import Settings
-from serve_app.local.stack import STOPPING, Running, prepare_home, read_state, running_stack
+from serve_app.local.stack import (
+    STOPPING,
+    Running,
+    end_what_a_killed_stack_left,
+    prepare_home,
+    read_state,
+    running_stack,
+)
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 90.0
@@ -219,6 +226,8 @@ def stop(settings: Settings, *, notes: Console) -> None:
     """
     running = read_state(settings)
     if running is None:
+        if end_what_a_killed_stack_left(settings):
+            notes.print("The HAProxy of a start that was killed has been ended.")
         notes.print(f"OrthoRay is not running from {settings.orthoray_home}.")
         return
     os.kill(running.pid, signal.SIGTERM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -23,15 +23,11 @@ from orthoray.settings import Settings
 from orthoray.spectral.maskfiles import is_mask, with_masks
 from orthoray.storage.base import CHUNK_BYTES, Storage
 from orthoray.storage.keys import distinct_filenames
+from pipelines.sources import SUFFIXES, image_files, images_with_masks
 from serve_app.imagery.service import ImageryService
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
 from serve_app.local.stack import read_state
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".jp2", ".j2k"}
-    | {".dng", ".nef", ".cr2", ".arw", ".rw2", ".raw"}
-)
 
 
 def import_files(
@@ -59,31 +55,18 @@ def import_files(
     return asyncio.run(_import(settings, groups, bands, sensor, notes))
 
 
-def image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The named files, and the images below the named folders, in order of their names."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        elif path.is_file():
-            yield path
-        else:
-            raise BadInput(f"There is no file or folder {path}.")
-
-
 def grouped(files: Sequence[Path], *, together: bool) -> list[list[Path]]:
     """The files of each imagery, with the masks that lie beside them.
 
     Raises:
         BadInput: there are too many for one imagery.
     """
-    if together:
-        images = sum(not is_mask(file.name) for file in files)
-        if images > MAX_FILES:
-            raise BadInput(f"These are {images} files, and one imagery has at most {MAX_FILES}.")
-        return [with_masks(files)]
-    groups = [with_masks([file]) for file in files]
-    taken = {mask for _, *masks in groups for mask in masks}
-    return [group for group in groups if group[0] not in taken]
+    if not together:
+        return images_with_masks(files)
+    images = sum(not is_mask(file.name) for file in files)
+    if images > MAX_FILES:
+        raise BadInput(f"These are {images} files, and one imagery has at most {MAX_FILES}.")
+    return [with_masks(files)]
 
 
 async def _import(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import json
 import logging
 import os
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +23,7 @@ from orthoray.errors import ConfigurationError, OrthoRayError
 from orthoray.settings import SERVICES, Settings
 from orthoray.storage.config import StorageConfig
 from serve_app.local.credentials import first_api_key, ray_token
+from serve_app.local.ingress import end_leftovers, haproxy_environment, ingress_environment
 from serve_app.local.keeper import kept_running
 from serve_app.local.objectstore import EmbeddedS3
 from serve_app.local.postgres import EmbeddedPostgres
@@ -88,6 +91,7 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
     with ExitStack() as stack:
         home = prepare_home(settings.orthoray_home)
         stack.enter_context(_only_one(home))
+        end_leftovers(ingress_folder(home))
         _check_ports(settings, patience_s=ORPHANS_END_S if state_file(settings).exists() else 0.0)
         if with_s3:
             step("Starting the S3 server")
@@ -216,7 +220,27 @@ def ray_folder(home: Path) -> Path:
     folder = home / "run" / "ray"
     if len(os.fsencode(folder)) <= MAX_RAY_FOLDER_BYTES:
         return folder
-    return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}/ray")  # noqa: S108 - closed by _own_folder
+    return _short_folder(home) / "ray"
+
+
+def ingress_folder(home: Path) -> Path:
+    """HAProxy's files, among them a socket that takes orders from everybody who reaches it."""
+    return _short_folder(home) / "h"
+
+
+def _short_folder(home: Path) -> Path:
+    return Path(f"/tmp/orthoray-{os.getuid()}-{home.stat().st_ino:x}")  # noqa: S108 - closed by _own_folder
+
+
+def end_what_a_killed_stack_left(settings: Settings) -> bool:
+    """End the HAProxy of a stack that was killed, as its next start would; whether there was one."""
+    home = settings.orthoray_home
+    try:
+        with _lock_file(home).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return bool(end_leftovers(ingress_folder(home)))
+    except OSError:
+        return False  # never started, or a start is under way and sees to it itself
 
 
 def _leave_present_folder(folder: Path) -> None:
@@ -246,20 +270,45 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
+def _free_agent_port() -> None:
+    """Let Ray's agent, which takes jobs, choose a free port: its usual one is the same for all installations of a machine,
+    and `ray.init` has no word for another."""
+    from ray._private import parameter  # here: see below
+
+    parameter.RayParams = functools.partial(parameter.RayParams, dashboard_agent_listen_port=0)  # type: ignore[misc,assignment]
+
+
+def _tell_jobs(address: str, folder: Path) -> None:
+    """Jobs look here for their cluster; without it they take any that they find on the machine."""
+    from ray._private import utils  # here: see below
+
+    utils.write_ray_address(address, str(folder))
+
+
 def _ray_and_serve(
     settings: Settings, dsns: Mapping[str, str], stack: ExitStack, step: Step, *, verbose: bool
 ) -> None:
     home = settings.orthoray_home
-    environment = {
+    environment: dict[str, str] = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        # A job's command that begins with `python` means the one that OrthoRay is installed for.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "LOG_LEVEL": settings.log_level,
         "LOG_FORMAT": settings.log_format,
         # Stopping would wait half a minute for load balancers that a laptop does not have.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        # After Serve's own 5 s the proxy of a busy machine would be killed while it starts, and the whole start would fail.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
+    environment |= ingress_environment(settings.serve_ingress)
     if not settings.ray_address:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_token(home)}
+        if settings.serve_ingress == "haproxy":
+            files = _own_folder(ingress_folder(home))
+            # After Ray has ended: its manager of HAProxy may have been killed, and HAProxy not.
+            stack.callback(end_leftovers, files)
+            environment |= haproxy_environment(files)
     os.environ.update(environment)
     _leave_present_folder(home / "run")
 
@@ -284,6 +333,7 @@ def _ray_and_serve(
                 "leave RAY_ADDRESS out to start one here."
             ) from error
     else:
+        _free_agent_port()
         ray.init(
             num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -295,6 +345,7 @@ def _ray_and_serve(
             logging_level=logging.WARNING,
             _temp_dir=str(_own_folder(ray_folder(home))),
         )
+        _tell_jobs(ray.get_runtime_context().gcs_address, ray_folder(home))
     step("Starting the services")
     if settings.ray_address:
         stack.callback(_quietly, lambda: serve.delete(APPLICATION))  # the cluster may serve others too

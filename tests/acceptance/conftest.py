@@ -68,6 +68,12 @@ def open_stack(slot: Slot) -> Stack:
     return slot.take("open", make, _start_open)
 
 
+@pytest.fixture
+def haproxy_stack(slot: Slot) -> Stack:
+    """`orthoray up` in the foreground, with HAProxy before the gateway."""
+    return slot.take("haproxy", lambda: Stack({"SERVE_INGRESS": "haproxy"}), Stack.start)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that share a stack run one after another."""
     items.sort(key=lambda item: "open_stack" in getattr(item, "fixturenames", ()))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from orthoray.batches import Batch
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
@@ -25,8 +26,8 @@ from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, rep
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload
 from orthoray.storage.base import Storage
+from pipelines.facts import describe
 from pipelines.planning import plan_of_record
-from serve_app.imagery.facts import describe
 
 FINISHED = ("completed", "failed", "cancelled")
 
@@ -293,6 +294,19 @@ class FakeReport(Fake):
             return False
         report.status, report.error = "failed", reason
         return True
+
+
+@dataclass
+class FakeBatches(Fake):
+    """The part of an `orthoray.ports.BatchPort` that the gateway uses; tests put batches into `rows`."""
+
+    async def get_batch(self, tenant: str, batch_id: UUID) -> Batch:
+        self._called("get_batch")
+        return self.rows.of(tenant, batch_id, "batch")
+
+    async def search_batches(self, tenant: str, limit: int, token: str | None) -> Page[Batch]:
+        self._called("search_batches")
+        return self.rows.page(tenant, limit, token)
 
 
 def stored_file(name: str, key: str, content: bytes) -> StoredFile:

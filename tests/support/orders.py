@@ -13,7 +13,7 @@ from orthoray.contracts import AnalysisRun, Imagery
 from orthoray.keys import imagery_key, thumbnail_key
 from orthoray.ports import RunOrder, Upload
 from orthoray.storage.config import StorageConfig
-from serve_app.imagery.facts import describe
+from pipelines.facts import describe
 
 
 def order_of(config: StorageConfig, source: Path, tenant: str = "default", **wishes: Any) -> RunOrder:

@@ -27,7 +27,18 @@ MAX_UPLOAD_BYTES = 24 * 1024**2
 SERVING = "OrthoRay is serving."
 # A setting of the developer's own shell must not reach the product under test.
 _OWN_SETTINGS = (
-    *("ORTHORAY_", "GATEWAY_", "RAY_", "AUTH_MODE", "MAX_", "MINIO_", "STORAGE_", "REDIS_", "PYTHONPATH"),
+    *(
+        "ORTHORAY_",
+        "GATEWAY_",
+        "RAY_",
+        "SERVE_INGRESS",
+        "AUTH_MODE",
+        "MAX_",
+        "MINIO_",
+        "STORAGE_",
+        "REDIS_",
+        "PYTHONPATH",
+    ),
     *("IMAGERY_DB_", "ANALYSIS_DB_", "REPORT_DB_", "DEFAULT_LANGUAGE"),
 )
 

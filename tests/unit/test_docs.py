@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import typer.main
 
-from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
+from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.settings import Settings
 from orthoray.spectral.expression import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MAX_LENGTH, MAX_NODES
 from orthoray.spectral.indices import CATALOGUE, MAX_CONSTANTS
@@ -123,7 +123,10 @@ def test_every_default_is_told_as_it_is() -> None:
 def test_every_route_is_told(tmp_path: Path) -> None:
     # The document is made of the routes alone: no service is called.
     services = Services(
-        imagery=cast(ImageryPort, None), analysis=cast(AnalysisPort, None), report=cast(ReportPort, None)
+        imagery=cast(ImageryPort, None),
+        analysis=cast(AnalysisPort, None),
+        report=cast(ReportPort, None),
+        batches=cast(BatchPort, None),
     )
     config = GatewayConfig(auth_mode="key", max_upload_bytes=1, imagery_bucket="imagery")
     paths = create_api(services, LocalStorage(tmp_path), config).openapi()["paths"]
@@ -160,10 +163,10 @@ def test_every_crop_is_told_with_its_thresholds() -> None:
 
 
 def test_every_command_and_option_is_told() -> None:
-    page = REFERENCE / "cli.md"
+    pages = [REFERENCE / "cli.md", REFERENCE / "cli-of-clusters.md"]
     commands = typer.main.get_group(app).commands
     assert commands
-    told = {" ".join(heading.split()[:2]) for heading in _HEADING.findall(prose(page))}
+    told = {" ".join(heading.split()[:2]) for page in pages for heading in _HEADING.findall(prose(page))}
     assert [name for name in commands if f"orthoray {name}" not in told] == []
     options = {
         option
@@ -172,4 +175,4 @@ def test_every_command_and_option_is_told() -> None:
         for option in parameter.opts
         if option.startswith("-") and not getattr(parameter, "hidden", False)
     }
-    assert missing(sorted(options), page) == []
+    assert set(missing(sorted(options), pages[0])) & set(missing(sorted(options), pages[1])) == set()

@@ -127,6 +127,13 @@ def test_no_authentication_for_the_world_is_refused(tmp_path: Path, host: str) -
     assert "AUTH_MODE=key" in message
 
 
+def test_no_authentication_behind_haproxy_is_refused(tmp_path: Path) -> None:
+    """Ray makes the gateway's replicas listen on all addresses then, whatever GATEWAY_HOST is."""
+    assert from_env(tmp_path, "SERVE_INGRESS=haproxy").serve_ingress == "haproxy"
+    message = refusal(tmp_path, "AUTH_MODE=none\nSERVE_INGRESS=haproxy")
+    assert "SERVE_INGRESS=proxy or AUTH_MODE=key" in message
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -134,6 +141,7 @@ def test_no_authentication_for_the_world_is_refused(tmp_path: Path, host: str) -
         ("GATEWAY_PORT=70000", ["GATEWAY_PORT", "65535"]),
         ("AUTH_MODE=open", ["AUTH_MODE", "'key' or 'none'"]),
         ("MAX_UPLOAD_BYTES=0", ["MAX_UPLOAD_BYTES"]),
+        ("SERVE_INGRESS=nginx", ["SERVE_INGRESS", "'proxy' or 'haproxy'"]),
         ("DEFAULT_LANGUAGE=de", ["DEFAULT_LANGUAGE", "'ru', 'ro' or 'en'"]),
         ("MINIO_ENDPOINT=http://minio:9000", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"]),
         ("IMAGERY_DB_HOST=db", ["ANALYSIS_DB_HOST", "REPORT_DB_HOST"]),

@@ -50,3 +50,16 @@ def test_disks_are_encrypted_and_the_dashboard_is_not_open() -> None:
     for node in NODES.values():
         assert node["node_config"]["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
     assert "--dashboard-host=127.0.0.1" in CONFIG["head_start_ray_commands"][-1]
+
+
+def test_machines_with_a_gpu_run_only_while_they_are_asked_for() -> None:
+    assert NODES["gpu-worker"]["min_workers"] == 0
+    assert NODES["gpu-worker"]["docker"]["worker_image"].endswith("-gpu")
+    assert NODES["cpu-worker"]["min_workers"] >= 1
+
+
+def test_every_node_starts_by_the_script_of_the_image() -> None:
+    for commands in (CONFIG["head_start_ray_commands"], CONFIG["worker_start_ray_commands"]):
+        assert commands[0] == "ray stop"
+        assert " ray-node --" in commands[-1]
+    assert "COPY deploy/ray-node deploy/smoke /usr/local/bin/" in (ROOT / "deploy" / "Dockerfile").read_text()

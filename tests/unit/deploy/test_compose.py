@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ FOREIGN = re.compile(r"RAY_|GF_|(REDIS|WATCHER)_PASSWORD$|WORKER_CPUS$|GPU_COUNT
 
 def example_keys(*, empty: bool = False) -> set[str]:
     return set(re.findall(r"^([A-Z_]+)=" + ("$" if empty else ""), EXAMPLE, re.MULTILINE))
+
+
+def test_it_follows_the_compose_specification() -> None:
+    """The schema is that of the specification, which comes with the checker."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    answer = subprocess.run(
+        [checker, "--builtin-schema", "vendor.compose-spec", FILE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def test_its_services_are_those_of_the_product() -> None:
@@ -106,7 +119,7 @@ def test_the_head_and_the_migration_have_all_that_a_cluster_needs() -> None:
     for name in ("ray-head", "migrate"):
         environment = {**SERVICES[name]["environment"]}
         values = {key.lower(): VARIABLE.sub("1", str(value)) for key, value in environment.items()}
-        values["default_language"], values["log_level"] = "ru", "INFO"
+        values["default_language"], values["log_level"], values["serve_ingress"] = "ru", "INFO", "haproxy"
         settings = Settings(_env_file=None, **values)
         assert settings.external_databases
         assert settings.storage().endpoint == "http://minio:9000"
@@ -126,10 +139,17 @@ def test_workers_know_no_password() -> None:
 
 
 def test_every_ray_node_asks_for_the_same_token() -> None:
-    nodes = [service for service in SERVICES.values() if "ray start" in str(service.get("command"))]
+    nodes = [service for service in SERVICES.values() if "ray-node" in str(service.get("command"))]
     assert len(nodes) == 3
     assert {node["environment"]["RAY_AUTH_MODE"] for node in nodes} == {"token"}
     assert len({node["environment"]["RAY_AUTH_TOKEN"] for node in nodes}) == 1
+
+
+def test_every_node_that_is_started_has_the_same_ingress() -> None:
+    nodes = {name for name, service in SERVICES.items() if "ray-node" in str(service.get("command"))}
+    assert nodes == {"ray-head", "ray-worker", "ray-gpu-worker"}
+    assert {SERVICES[name]["environment"]["SERVE_INGRESS"] for name in nodes} == {"${SERVE_INGRESS:-haproxy}"}
+    assert not [name for name, service in SERVICES.items() if "ray start" in str(service.get("command"))]
 
 
 def test_ours_run_without_privileges() -> None:

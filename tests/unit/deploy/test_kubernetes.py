@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import ray
 import yaml
+from jsonschema import Draft202012Validator
+from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.serve.schema import ServeDeploySchema
 
 from orthoray.settings import Settings
+from serve_app.workers import BESIDE_SERVICES
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "k8s"
@@ -180,3 +184,113 @@ def test_metrics_are_where_prometheus_looks(name: str) -> None:
         port["name"]: str(port["containerPort"]) for port in PODS[name]["spec"]["containers"][0]["ports"]
     }
     assert ports["metrics"] == start["rayStartParams"]["metrics-export-port"]
+
+
+# The fields of KubeRay's API that are used here. The API server rejects or, worse, drops what it does not know.
+SMALL = {"type": "integer", "minimum": 0}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+GROUP: Document = {"labels": TEXTS, "rayStartParams": TEXTS, "template": {"type": "object"}}
+RAY_SERVICE = {
+    "type": "object",
+    "required": ["serveConfigV2", "rayClusterConfig"],
+    "additionalProperties": False,
+    "properties": {
+        "excludeHeadPodFromServeSvc": {"type": "boolean"},
+        "serveConfigV2": {"type": "string"},
+        "rayClusterConfig": {
+            "type": "object",
+            "required": ["headGroupSpec", "rayVersion"],
+            "additionalProperties": False,
+            "properties": {
+                "rayVersion": {"type": "string"},
+                "enableInTreeAutoscaling": {"type": "boolean"},
+                "authOptions": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"mode": {"enum": ["token", "disabled"]}, "secretName": {"type": "string"}},
+                },
+                "gcsFaultToleranceOptions": {
+                    "type": "object",
+                    "required": ["redisAddress"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "redisAddress": {"type": "string"},
+                        "redisPassword": {"type": "object", "required": ["valueFrom"]},
+                    },
+                },
+                "autoscalerOptions": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "version": {"enum": ["v1", "v2"]},
+                        "idleTimeoutSeconds": SMALL,
+                        "resources": {"type": "object"},
+                        "securityContext": {"type": "object"},
+                    },
+                },
+                "headGroupSpec": {
+                    "type": "object",
+                    "required": ["rayStartParams", "template"],
+                    "additionalProperties": False,
+                    "properties": GROUP,
+                },
+                "workerGroupSpecs": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"],
+                        "additionalProperties": False,
+                        "properties": {
+                            **GROUP,
+                            "groupName": {"type": "string"},
+                            "replicas": SMALL,
+                            "minReplicas": SMALL,
+                            "maxReplicas": SMALL,
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def test_every_field_is_one_of_the_operator() -> None:
+    Draft202012Validator.check_schema(RAY_SERVICE)
+    assert [error.message for error in Draft202012Validator(RAY_SERVICE).iter_errors(SERVICE)] == []
+
+
+def test_serve_accepts_the_application() -> None:
+    ServeDeploySchema.model_validate(yaml.safe_load(SERVICE["serveConfigV2"]))
+
+
+def test_the_autoscaler_reads_what_the_groups_have() -> None:
+    """By the function that Ray's autoscaler calls in the head's pod."""
+    config = _derive_autoscaling_config_from_ray_cr(
+        {"metadata": {"name": "orthoray", "namespace": "orthoray"}, "spec": CLUSTER}
+    )
+    kinds = config["available_node_types"]
+    assert {name: kind["labels"]["role"] for name, kind in kinds.items()} == {
+        "headgroup": "head",
+        "services": "services",
+        "cpu": "cpu",
+        "gpu": "gpu",
+    }
+    assert (kinds["gpu"]["min_workers"], kinds["gpu"]["resources"]["GPU"]) == (0, 1)
+    assert (kinds["headgroup"]["resources"]["CPU"], kinds["services"]["resources"]["CPU"]) == (0, 1)
+    assert kinds["cpu"]["resources"]["CPU"] == 4
+    assert "GPU" not in kinds["cpu"]["resources"]
+
+
+def test_workers_of_the_queues_keep_to_the_pods_that_know_the_settings() -> None:
+    avoided = set(re.findall(r"\w+", BESIDE_SERVICES["role"].removeprefix("!in")))
+    roles = {CLUSTER["headGroupSpec"]["labels"]["role"]} | {
+        group["labels"]["role"] for group in GROUPS.values()
+    }
+    assert roles - avoided == {"services"}
+
+
+@pytest.mark.parametrize("name", ["head", *GROUPS])
+def test_every_node_has_the_same_ingress(name: str) -> None:
+    (container,) = PODS[name]["spec"]["containers"]
+    assert {"name": "RAY_SERVE_ENABLE_HA_PROXY", "value": "1"} in container["env"]

@@ -23,7 +23,7 @@ SOURCES: list[dict[str, Any]] = yaml.safe_load(
 
 
 def test_prometheus_asks_every_ray_node_at_its_port() -> None:
-    nodes = {name for name, service in SERVICES.items() if "ray start" in str(service.get("command"))}
+    nodes = {name for name, service in SERVICES.items() if "ray-node" in str(service.get("command"))}
     (discovery,) = next(job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "ray")[
         "dns_sd_configs"
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeAnalysis, FakeImagery, FakeReport, complete, complete_report
+from fakes import FakeAnalysis, FakeBatches, FakeImagery, FakeReport, complete, complete_report
 from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
@@ -32,6 +32,7 @@ class House:
     imagery: FakeImagery
     analysis: FakeAnalysis
     report: FakeReport
+    batches: FakeBatches
     app: FastAPI
     png: bytes
     key: str = KEY
@@ -47,11 +48,11 @@ class House:
 
     @property
     def calls(self) -> list[str]:
-        return [*self.imagery.calls, *self.analysis.calls, *self.report.calls]
+        return [*self.imagery.calls, *self.analysis.calls, *self.report.calls, *self.batches.calls]
 
     def fail(self, error: Exception | None) -> None:
         """Every call of every service ends with `error` from now on; credentials are still told apart."""
-        for service in (self.imagery, self.analysis, self.report):
+        for service in (self.imagery, self.analysis, self.report, self.batches):
             service.error = error
 
     def upload(self, name: str = "field.png", content: bytes | None = None, **fields: str) -> Any:
@@ -97,11 +98,12 @@ def make_house() -> Callable[..., House]:
         imagery = FakeImagery(storage=storage, keys={KEY: "default", OTHER_KEY: "another"})
         analysis = FakeAnalysis(imagery=imagery)
         report = FakeReport(analysis=analysis)
+        batches = FakeBatches()
         config = GatewayConfig(auth_mode=auth_mode, max_upload_bytes=MAX_UPLOAD, imagery_bucket="imagery")
         picture = io.BytesIO()
         Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(picture, "PNG")
-        app = create_api(Services(imagery, analysis, report), storage, config)
-        return House(storage, imagery, analysis, report, app, picture.getvalue())
+        app = create_api(Services(imagery, analysis, report, batches), storage, config)
+        return House(storage, imagery, analysis, report, batches, app, picture.getvalue())
 
     return make
 

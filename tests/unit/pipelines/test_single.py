@@ -27,8 +27,8 @@ from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.orientation import turned
 from orthoray.spectral.raster import inspect
 from pipelines import old_way, planning, single
+from pipelines.facts import describe
 from pipelines.planning import make_plan, old_indices
-from serve_app.imagery.facts import describe
 
 LEGACY = ("NDVI_emp", "VARI", "GLI", "ExG", "CIVE", "MGRVI")
 

@@ -1,0 +1,192 @@
+"""One image of a batch: what a task does, from the files to the ledger's row. Whatever is wrong with an image becomes a row."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+import cv2
+import structlog
+
+import OLD
+from orthoray.batches import BatchRequest, ItemResult, digest_of, item_key, result_name
+from orthoray.contracts import Imagery
+from orthoray.errors import OrthoRayError, Unavailable
+from orthoray.ports import StoredFile, Upload
+from orthoray.spectral.engine import ENGINE
+from orthoray.storage.base import CHUNK_BYTES
+from orthoray.storage.config import StorageConfig
+from pipelines.facts import examine, record_of
+from pipelines.ledger import Ledger
+from pipelines.output import Output, content_type_of, opened
+from pipelines.planning import plan_of_record
+from pipelines.single import analyse_files
+from pipelines.sources import Item, local_files
+
+# An image that ends its process each time, by a crash or by the memory it takes, is given up after so many.
+MAX_ATTEMPTS = 4
+# Storage that does not answer is asked again after these.
+WAITS_S = (1.0, 5.0, 20.0)
+PREVIEW_SIDE = 320
+
+Ended = Literal["completed", "failed", "known", "unfinished"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all images of a batch have in common; it travels pickled to the tasks.
+
+    `storage` is where images with a bucket lie.
+    """
+
+    request: BatchRequest
+    ledger: Ledger
+    output: Output
+    storage: StorageConfig | None = None
+
+    @property
+    def parameters(self) -> str:
+        """The digest of all that a result depends on beside its image, so that another engine's results are not reused."""
+        asked = {
+            "wish": self.request.wish.model_dump(mode="json", exclude_defaults=True),
+            "language": self.request.language,
+        }
+        return digest_of({**asked, "engine": engine_facts()})
+
+
+def engine_facts() -> dict[str, str]:
+    """What computes: the engine, the package, and the OLD package, which may be a user's own."""
+    sources = sorted(path for folder in OLD.__path__ for path in Path(folder).rglob("*.py"))
+    old = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+    return {"engine": ENGINE, "orthoray": version("orthoray"), "old": old}
+
+
+def do_item(job: Job, item: Item) -> Ended:
+    """Analyse one image and write its row; "known" when there was nothing to do, "unfinished" when a part of the system
+    does not answer and the row waits for another job."""
+    try:
+        attempts = job.ledger.start(item.ref)
+        if attempts is None:
+            return "known"
+        if attempts > MAX_ATTEMPTS:
+            reason = (
+                f"The process that analysed this image ended {MAX_ATTEMPTS} times before it was done: the image needs more "
+                "memory than a task may have, or it is damaged. Analyse it alone (`orthoray analyze`) to see why."
+            )
+            job.ledger.fail(item.ref, reason)
+            return "failed"
+        try:
+            result = _patiently(job, item)
+        except Unavailable:
+            raise
+        except OrthoRayError as error:
+            job.ledger.fail(item.ref, error.detail)
+            return "failed"
+        except Exception as error:  # a batch goes on, whatever the libraries make of one image
+            log.exception("unexpected failure", source=item.source)
+            job.ledger.fail(item.ref, f"The analysis met an unexpected error ({type(error).__name__}).")
+            return "failed"
+        job.ledger.complete(item.ref, result)
+    except Unavailable as error:
+        log.warning("image left for another job", source=item.source, reason=error.detail)
+        return "unfinished"
+    return "completed"
+
+
+def _patiently(job: Job, item: Item) -> ItemResult:
+    for wait in WAITS_S:
+        try:
+            return _result(job, item)
+        except Unavailable as error:
+            log.warning("trying again", source=item.source, reason=error.detail)
+            time.sleep(wait)
+    return _result(job, item)
+
+
+def _result(job: Job, item: Item) -> ItemResult:
+    with local_files(item, opened(job.storage) if job.storage else None) as paths:
+        imagery = item.imagery or _examined(job, item, paths)
+        key = item_key(imagery, job.parameters)
+        known = job.ledger.find(key)
+        if known and job.output.reuse(known.batch_id, known.files):
+            return known.model_copy(update={"batch_id": job.ledger.batch_id, "imagery": imagery})
+        return _analysed(job, item, paths, imagery, key)
+
+
+def _examined(job: Job, item: Item, paths: Sequence[Path]) -> Imagery:
+    """The record that the files would get in the catalogue."""
+    wish = job.request.wish
+    files = [
+        StoredFile(
+            filename=file.name,
+            object_key=file.path,
+            size_bytes=file.size_bytes,
+            sha256=file_digest(path),
+        )
+        for file, path in zip(item.files, paths, strict=True)
+    ]
+    upload = Upload(
+        id=uuid5(NAMESPACE_URL, f"orthoray:item:{job.ledger.batch_id}:{item.source}"),
+        files=files,
+        bands=wish.bands,
+        sensor=wish.sensor,
+    )
+    record = record_of(examine(paths, upload), upload, bucket=item.files[0].bucket or "")
+    written = [file.modified_at for file in item.files if file.modified_at]
+    return Imagery(**record, created_at=max(written, default=datetime.now(UTC)))
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _analysed(job: Job, item: Item, paths: Sequence[Path], imagery: Imagery, key: str) -> ItemResult:
+    name = result_name(imagery.original_filename, key)
+    files = {
+        "heatmap": f"heatmaps/{name}.png",
+        "index": f"indices/{name}.tif",
+        "preview": f"previews/{name}.png",
+    }
+    with tempfile.TemporaryDirectory(prefix="orthoray-batch-") as scratch:
+        local = {role: Path(scratch) / Path(file).name for role, file in files.items() if role != "preview"}
+        findings = analyse_files(
+            paths,
+            [file.name for file in item.files],
+            plan_of_record(imagery, job.request.wish),
+            language=job.request.language,
+            heatmap_path=local["heatmap"],
+            index_path=local["index"],
+            progress=lambda _fraction: None,
+        )
+        findings.provenance["image_sha256"] = imagery.sha256
+        preview = _preview(local["heatmap"])
+        for role, path in local.items():
+            job.output.put_file(files[role], path, content_type_of(files[role]))
+        job.output.put_bytes(files["preview"], preview, content_type_of(files["preview"]))
+    return ItemResult(key=key, batch_id=job.ledger.batch_id, imagery=imagery, findings=findings, files=files)
+
+
+def _preview(heatmap: Path) -> bytes:
+    """A PNG of the heatmap, at most `PREVIEW_SIDE` pixels wide and high."""
+    picture: Any = cv2.imread(str(heatmap), cv2.IMREAD_UNCHANGED)
+    rows, columns = picture.shape[:2]
+    scale = PREVIEW_SIDE / max(rows, columns)
+    if scale < 1:
+        size = max(1, round(columns * scale)), max(1, round(rows * scale))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", picture)[1].tobytes()

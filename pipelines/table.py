@@ -1,0 +1,110 @@
+"""The table of a batch: one row an image, as a Parquet file. Its schema is part of the public contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orthoray.batches import ItemResult, ItemRow
+
+CLASSES = ("healthy", "mild_stress", "severe_stress", "critical")
+_COUNTS = ("valid_pixels", "nodata_pixels", "invalid_pixels", "background_pixels", "out_of_range_pixels")
+_VALUES = ("min", "max", "mean", "std", "median", "p2", "p98", "percentile_error", "area_m2")
+_BOUNDS = ("west", "south", "east", "north")
+# Rows that are held at once: a few kilobytes each.
+_GROUP = 5_000
+
+SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        ("error", pa.string()),
+        pa.field("filename", pa.string(), nullable=False),
+        ("imagery_id", pa.string()),
+        ("image_sha256", pa.string()),
+        ("key", pa.string()),
+        ("index_type", pa.string()),
+        ("captured_at", pa.timestamp("us", tz="UTC")),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("band_count", pa.int32()),
+        ("dtype", pa.string()),
+        ("epsg", pa.int32()),
+        ("gsd_m", pa.float64()),
+        *((name, pa.float64()) for name in _BOUNDS),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        *((name, pa.int64()) for name in _COUNTS),
+        *((name, pa.float64()) for name in _VALUES),
+        *(
+            (f"{name}_{what}", kind)
+            for name in CLASSES
+            for what, kind in (("pixels", pa.int64()), ("percent", pa.float64()), ("area_m2", pa.float64()))
+        ),
+        ("cuts", pa.list_(pa.float64())),
+        ("conclusion", pa.string()),
+        ("warnings", pa.list_(pa.string())),
+        ("heatmap", pa.string()),
+        ("index_raster", pa.string()),
+        ("preview", pa.string()),
+        ("provenance", pa.string()),
+    ]
+)
+
+
+def table_bytes(rows: Iterable[ItemRow], batch_id: UUID) -> bytes:
+    """The Parquet file (zstd). Images that failed have a row too, with their reason and nothing else."""
+    out, waiting = BytesIO(), []
+    schema = SCHEMA.with_metadata({"orthoray:batch": str(batch_id)})
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for row in rows:
+            waiting.append(_record(row))
+            if len(waiting) == _GROUP:
+                writer.write_table(pa.Table.from_pylist(waiting, schema))
+                waiting.clear()
+        writer.write_table(pa.Table.from_pylist(waiting, schema))
+    return out.getvalue()
+
+
+def _record(row: ItemRow) -> dict[str, Any]:
+    found = {"source": row.source, "filename": row.name, "status": row.status, "error": row.error}
+    return found if row.result is None else {**found, **_facts(row.result)}
+
+
+def _facts(result: ItemResult) -> dict[str, Any]:
+    imagery, findings = result.imagery, result.findings
+    statistics = findings.statistics
+    provenance = findings.provenance
+    facts: dict[str, Any] = {
+        "imagery_id": str(imagery.id),
+        "image_sha256": imagery.sha256,
+        "key": result.key,
+        "index_type": provenance.get("index"),
+        "captured_at": imagery.captured_at,
+        "width": imagery.width,
+        "height": imagery.height,
+        "band_count": imagery.band_count,
+        "dtype": imagery.dtype,
+        "epsg": (imagery.crs or {}).get("epsg"),
+        "gsd_m": imagery.gsd_m,
+        "latitude": imagery.gps.latitude if imagery.gps else None,
+        "longitude": imagery.gps.longitude if imagery.gps else None,
+        "cuts": (provenance.get("thresholds") or {}).get("cuts"),
+        "conclusion": findings.conclusion,
+        "warnings": [note.text for note in findings.warnings],
+        "heatmap": result.files.get("heatmap"),
+        "index_raster": result.files.get("index"),
+        "preview": result.files.get("preview"),
+        "provenance": json.dumps(provenance, ensure_ascii=False),
+    }
+    facts |= dict(zip(_BOUNDS, imagery.bounds_wgs84 or (None,) * 4, strict=True))
+    facts |= {name: getattr(statistics, name) for name in (*_COUNTS, *_VALUES)}
+    for row in statistics.classes:
+        facts |= {f"{row.name}_{what}": getattr(row, what) for what in ("pixels", "percent", "area_m2")}
+    return facts

@@ -1,0 +1,53 @@
+"""deploy/ray-node: a node starts with what its settings mean to Ray, or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "deploy" / "ray-node"
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
+
+
+def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script with a `ray` that tells how it was called."""
+    ray = folder / "ray"
+    ray.write_text('#!/bin/sh\necho "$RAY_SERVE_ENABLE_HA_PROXY|$*"\n')
+    ray.chmod(0o755)
+    return subprocess.run(
+        [SCRIPT, "--head", "--labels=role=services"],
+        env={"PATH": f"{folder}:/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [({}, "0"), ({"SERVE_INGRESS": "proxy"}, "0"), ({"SERVE_INGRESS": "haproxy"}, "1")],
+    ids=["none", "proxy", "haproxy"],
+)
+def test_the_ingress_is_what_the_setting_says(tmp_path: Path, settings: dict[str, str], flag: str) -> None:
+    answer = start(tmp_path, **TOKEN, **settings)
+    assert answer.stdout == f"{flag}|start --head --labels=role=services\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "remedy"),
+    [
+        ({**TOKEN, "SERVE_INGRESS": "nginx"}, "set it to proxy or haproxy"),
+        ({"RAY_AUTH_MODE": "token"}, "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"),
+        ({"RAY_AUTH_TOKEN": "secret"}, "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"),
+    ],
+)
+def test_a_node_that_would_be_open_or_odd_does_not_start(
+    tmp_path: Path, environment: dict[str, str], remedy: str
+) -> None:
+    answer = start(tmp_path, **environment)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert remedy in answer.stderr
+    assert "secret" not in answer.stderr

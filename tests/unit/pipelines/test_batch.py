@@ -1,0 +1,256 @@
+"""Batches from folder to folder in one process: what is done, what is told of it, and what a second time finds to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pystac
+import pytest
+from batches import a_request, write_images
+from pypdf import PdfReader
+
+from orthoray.batches import BatchRequest
+from orthoray.errors import BadInput, OrthoRayError, Unavailable
+from pipelines import images
+from pipelines.batch import find_items, make_job, read_request, run_batch
+from pipelines.campaign import Tally, in_turn, memory_needed, per_task
+from pipelines.images import MAX_ATTEMPTS, Job
+from pipelines.sources import prefix_items, split_uri
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "images", 4, broken=True)
+
+
+@pytest.fixture
+def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the images that were analysed, in order."""
+    names: list[str] = []
+    real = images._analysed
+
+    def noting(job: Job, item: Any, *rest: Any) -> Any:
+        names.append(item.name)
+        return real(job, item, *rest)
+
+    monkeypatch.setattr(images, "_analysed", noting)
+    return names
+
+
+def run(source: Path, out: Path, **wanted: Any) -> Tally:
+    return run_batch(a_request(source, **wanted), out, spread=in_turn)
+
+
+def test_a_broken_image_is_reported_and_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tally = run(folder, out, report=True, language="ru")
+    assert (tally.total, tally.completed, tally.failed, tally.unfinished) == (5, 4, 1, 0)
+    rows = pq.read_table(out / "statistics.parquet").to_pylist()
+    assert [row["source"] for row in rows] == ["broken.tif", *(f"field-{n:03}.tif" for n in range(4))]
+    assert rows[0]["status"] == "failed"
+    assert "damaged" in rows[0]["error"]
+    assert rows[0]["mean"] is None
+    assert rows[1]["mean"] == pytest.approx(0.4, abs=0.01)
+    assert rows[1]["healthy_percent"] == pytest.approx(50, abs=1)
+    assert rows[1]["area_m2"] is None
+    assert (rows[2]["area_m2"], rows[2]["epsg"]) == (12 * 12 * 100, 32635)
+    for row in rows[1:]:
+        assert all((out / row[name]).is_file() for name in ("heatmap", "index_raster", "preview"))
+    text = "\n".join(page.extract_text() for page in PdfReader(out / "summary.pdf").pages)
+    assert "Сводка по съёмке" in text
+    assert "broken.tif" in text
+
+
+def test_the_collection_is_valid_and_leads_to_every_file(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(folder, out)
+    collection = pystac.Collection.from_file(str(out / "collection.json"))
+    items = sorted(collection.get_items(), key=lambda item: item.id)
+    assert len(items) == 4
+    # Schemas of extensions are on the network only; the core's come with pystac.
+    for thing in (collection, *items):
+        thing.stac_extensions = []
+        thing.validate()
+    off, on = items[0], items[1]
+    assert (off.geometry, off.bbox) == (None, None)
+    assert on.geometry is not None
+    assert on.properties["proj:code"] == "EPSG:32635"
+    assert collection.extent.spatial.bboxes == [on.bbox]
+    for item in items:
+        for role in ("heatmap", "index", "preview", "source"):
+            assert Path(item.assets[role].get_absolute_href().removeprefix("file://")).is_file(), role
+    raster = on.assets["index"].to_dict()
+    assert raster["bands"][0]["statistics"]["valid_percent"] == 100
+    assert [row["percentage"] for row in raster["classification:classes"]][1:3] == [0, 0]
+    assert [band["eo:common_name"] for band in on.assets["source"].to_dict()["bands"]] == [
+        "red", "green", "blue", "nir",
+    ]  # fmt: skip
+    assert on.properties["processing:software"]["OrthoRay"]
+
+
+def test_a_second_time_only_what_is_new_or_other_is_done(
+    folder: Path, tmp_path: Path, analysed: list[str]
+) -> None:
+    out = tmp_path / "out"
+    run(folder, out)
+    assert len(analysed) == 4
+    first = {path: path.stat().st_mtime_ns for path in (out / "heatmaps").iterdir()}
+    analysed.clear()
+    assert run(folder, out).known == 4
+    assert analysed == []
+    assert {path: path.stat().st_mtime_ns for path in (out / "heatmaps").iterdir()} == first
+
+    write_images(tmp_path / "more", 6)
+    for name in ("field-004.tif", "field-005.tif"):
+        (tmp_path / "more" / name).rename(folder / name)
+    write_images(tmp_path / "other", 1, side=14)
+    (tmp_path / "other" / "field-000.tif").replace(folder / "field-000.tif")
+    (folder / "field-003.tif").unlink()
+    (folder / "copy.tif").write_bytes((folder / "field-002.tif").read_bytes())
+    assert run(folder, out).completed == 6
+    assert set(analysed) == {"field-000.tif", "field-004.tif", "field-005.tif"}, "the copy's result is known"
+    assert not [path for path in (out / "heatmaps").iterdir() if "field-003" in path.name]
+
+
+def test_another_engine_or_old_package_does_all_again(
+    folder: Path, tmp_path: Path, analysed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(folder, out)
+    analysed.clear()
+    monkeypatch.setattr(images, "engine_facts", lambda: {"engine": "another"})
+    run(folder, out)
+    assert len(analysed) == 4
+
+
+def test_a_users_own_old_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = images.engine_facts()
+    (tmp_path / "mine.py").write_text("x = 1")
+    monkeypatch.setattr(images.OLD, "__path__", [str(tmp_path)])
+    assert images.engine_facts() != before
+
+
+def test_a_job_that_is_cut_off_leaves_the_rest(folder: Path, tmp_path: Path, analysed: list[str]) -> None:
+    out, request = tmp_path / "out", a_request(folder)
+
+    def cut_off(job: Job, items: Any) -> Any:
+        yield from in_turn(job, items[:3])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(request, out, spread=cut_off)
+    assert not (out / "collection.json").exists()
+    done = len(analysed)
+    tally = run_batch(request, out, spread=in_turn)
+    assert (tally.completed, tally.failed, len(analysed)) == (4, 1, 4)
+    assert done == 2
+
+
+def test_an_image_that_ends_its_process_each_time_is_given_up(folder: Path, tmp_path: Path) -> None:
+    job = make_job(a_request(folder), tmp_path / "out")
+    items = find_items(job)
+    job.ledger.open(job.request, job.parameters, items)
+    for _ in range(MAX_ATTEMPTS):
+        assert job.ledger.start(items[1].ref)
+    assert images.do_item(job, items[1]) == "failed"
+    failed = next(row for row in job.ledger.rows() if row.source == items[1].source)
+    assert "ended 4 times" in (failed.error or "")
+
+
+def test_what_does_not_answer_leaves_the_image_for_another_job(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(images, "WAITS_S", (0.0,))
+    monkeypatch.setattr(images, "_analysed", away)
+    tally = run(folder, tmp_path / "out")
+    assert (tally.completed, tally.failed, tally.unfinished) == (0, 1, 4)
+
+
+def test_errors_that_nobody_expected_are_rows_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(images, "analyse_files", wrong)
+    assert run(folder, tmp_path / "out").failed == 5
+    rows = pq.read_table(tmp_path / "out" / "statistics.parquet").to_pylist()
+    assert "ZeroDivisionError" in rows[1]["error"]
+
+
+def test_photos_without_a_place_and_indices_of_old(tmp_path: Path) -> None:
+    from scenes import photo
+
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(photo(seed=1))
+    out = tmp_path / "out"
+    request = read_request(prefix=str(tmp_path / "images"), index="ndvi_emp", report=True, language="ro")
+    assert run_batch(request, out, spread=in_turn).completed == 1
+    item = json.loads(next((out / "items").iterdir()).read_text())
+    assert item["properties"]["orthoray:index"] == "NDVI_emp"
+    assert item["geometry"] is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"index": "NDWIX"}, "no index named"),
+        ({"crop": "bananas"}, "crop"),
+        ({"language": "de"}, "language"),
+        ({"options": "["}, "--options takes JSON"),
+        ({"options": '{"cmap": "nope"}'}, "no colour map"),
+        ({"options": '{"nope": 1}'}, "nope"),
+        ({"bbox": "1,2,3"}, "bbox"),
+        ({"prefix": "s3://imagery/", "bbox": "1,2,3,4"}, "from the catalogue only"),
+    ],
+)
+def test_a_wrong_request_is_told_before_anything_starts(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(OrthoRayError, match=message):
+        read_request(**{"prefix": None, "index": "NDVI", **wrong})
+
+
+def test_the_same_request_is_the_same_batch() -> None:
+    first, second = (read_request(prefix=None, index="NDVI", report=report) for report in (True, False))
+    assert first.batch_id("default") == second.batch_id("default") != first.batch_id("another")
+    again = BatchRequest.model_validate_json(first.model_dump_json())
+    assert again.batch_id("default") == first.batch_id("default")
+    other = read_request(prefix=None, index="NDVI", crop="corn")
+    assert other.batch_id("default") != first.batch_id("default")
+
+
+def test_where_there_are_no_images(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no images"):
+        run(tmp_path, tmp_path / "out")
+    with pytest.raises(BadInput, match="no folder"):
+        run(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(BadInput, match="write it like"):
+        split_uri("s3:///x")
+
+
+def test_images_below_a_prefix_in_storage(tmp_path: Path) -> None:
+    from orthoray.storage.local import LocalStorage
+
+    storage = LocalStorage(tmp_path / "storage")
+    storage.ensure_buckets(["imagery"])
+    for key in ("2026/a.tif", "2026/a.tif.msk", "2026/notes.txt", "2025/b.tif"):
+        storage.put_bytes("imagery", key, key.encode())
+    (found,) = prefix_items(storage, "s3://imagery/2026/")
+    assert (found.source, [file.name for file in found.files]) == ("2026/a.tif", ["a.tif", "a.tif.msk"])
+    before = found.version
+    storage.put_bytes("imagery", "2026/a.tif.msk", b"another")
+    assert prefix_items(storage, "s3://imagery/2026/")[0].version != before
+    assert len(prefix_items(storage, "s3://imagery/")) == 2
+
+
+def test_tasks_take_more_images_the_more_there_are(folder: Path, tmp_path: Path) -> None:
+    assert [per_task(count, 2) for count in (1, 16, 17, 500, 10**6)] == [1, 1, 2, 8, 8]
+    job = make_job(a_request(folder), tmp_path / "out")
+    by_old = make_job(read_request(prefix=str(folder), index="NDVI_emp"), tmp_path / "out")
+    items = find_items(job)
+    assert memory_needed(by_old, items) > memory_needed(job, items)
