@@ -25,12 +25,12 @@ run: $(READY)  ## start everything, analyse two sample images, and serve until C
 	@exec $(BIN)/orthoray up --demo
 
 test: lint  ## run all tests, with real servers, Ray and processes
-	@$(BIN)/python -m pytest -n auto tests/unit
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
 	@$(BIN)/python -m pytest tests/integration tests/acceptance
 	@$(BIN)/python -m pytest tests/cluster
 
 test-fast: $(READY)  ## run the tests that need neither Ray nor servers
-	@$(BIN)/python -m pytest -n auto tests/unit
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
 
 bench: $(READY)  ## measure beside GDAL, Orfeo ToolBox and numpy (about 7 GB of inputs, a quarter of an hour)
 	@$(BIN)/python -m benchmarks

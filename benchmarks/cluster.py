@@ -41,6 +41,7 @@ from benchmarks.measure import ratio, warm
 from orthoray.spectral.bands import resolve_bands
 from orthoray.spectral.blocks import Block, Grid, Task
 from orthoray.spectral.engine import analyse_bands
+from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.stack import Stack, inspect_stack
 from orthoray.spectral.work import BandWork
 from pipelines.blockwork import Job, Parcel, compute
@@ -89,6 +90,7 @@ def measure(path: Path, runs: int) -> dict[str, Taken]:
     """All contenders in turn, `runs` times after one that does not count. Raises `SystemExit` where results differ."""
     stack = inspect_stack([path])
     warm(path)
+    load_compiled()
     contenders: dict[str, Elsewhere | None] = {
         ENGINE: None,
         TASKS: _on_ray(path, PAIR),

@@ -53,8 +53,9 @@ class BatchRequest(BaseModel):
         return self
 
     def batch_id(self, tenant: str) -> UUID:
-        """The same request is the same batch, whoever sends it and however often."""
-        asked = digest_of(self.model_dump(mode="json", exclude={"report"}))
+        """The same request is the same batch, whoever sends it and however often; defaults do not count, so that an option
+        which is added one day changes no id."""
+        asked = digest_of(self.model_dump(mode="json", exclude={"report"}, exclude_defaults=True))
         return uuid5(NAMESPACE_URL, f"orthoray:batch:{tenant}:{asked}")
 
 

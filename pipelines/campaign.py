@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 from orthoray.batches import COLLECTION, SUMMARY, TABLE, ItemResult, ItemRow
+from orthoray.logs import configure_logs
 from pipelines.images import Ended, Job, do_item
 from pipelines.output import content_type_of
 from pipelines.planning import old_indices
@@ -33,6 +35,9 @@ TASK_MEMORY_BYTES = 700 * 1024**2
 OLD_BYTES_PER_PIXEL = 30
 # Of a JPEG of usual quality.
 PIXELS_PER_BYTE = 4
+
+# Small files that are on their way to storage at once.
+_WRITING = 8
 
 RESULT_FOLDERS = ("heatmaps", "indices", "previews", "items")
 
@@ -101,6 +106,7 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
     import ray  # here: a batch in one process needs no Ray
 
     def do_row(row: dict[str, Any]) -> dict[str, Any]:
+        configure_logs()
         item = Item.model_validate_json(row["item"])
         return {"source": item.source, "end": do_item(job, item)}
 
@@ -154,10 +160,10 @@ def _write(job: Job, rows: Sequence[ItemRow]) -> None:
         output.put_bytes(name, data, content_type_of(name))
 
     results = list({row.result.name: row.result for row in rows if row.result is not None}.values())
-    for result in results:
-        put(item_file(result), _json(item_dict(result, request)))
+    with ThreadPoolExecutor(_WRITING) as pool:
+        list(pool.map(lambda result: put(item_file(result), _json(item_dict(result))), results))
     if results:
-        put(COLLECTION, _json(collection_dict(results, request)))
+        put(COLLECTION, _json(collection_dict(results)))
     put(TABLE, table_bytes(rows, batch_id))
     if request.report:
         put(SUMMARY, summary_pdf(rows, request, output, batch_id=batch_id, created_at=datetime.now(UTC)))

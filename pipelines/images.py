@@ -57,7 +57,10 @@ class Job:
     @property
     def parameters(self) -> str:
         """The digest of all that a result depends on beside its image, so that another engine's results are not reused."""
-        asked = {"wish": self.request.wish.model_dump(mode="json"), "language": self.request.language}
+        asked = {
+            "wish": self.request.wish.model_dump(mode="json", exclude_defaults=True),
+            "language": self.request.language,
+        }
         return digest_of({**asked, "engine": engine_facts()})
 
 

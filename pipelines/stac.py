@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from orthoray.batches import COLLECTION, TABLE, BatchRequest, ItemResult
+from orthoray.batches import COLLECTION, TABLE, ItemResult
 from orthoray.contracts import ClassRow, Imagery
 from orthoray.reporting.verdict import CLASS_COLORS
 from pipelines.output import content_type_of
@@ -33,7 +33,7 @@ _ROLES = {"heatmap": ["visual"], "index": ["data"], "preview": ["thumbnail"]}
 _WORLD = [-180.0, -90.0, 180.0, 90.0]
 
 
-def item_dict(result: ItemResult, request: BatchRequest) -> dict[str, Any]:
+def item_dict(result: ItemResult) -> dict[str, Any]:
     """The STAC item of one image; one that is not georeferenced has neither geometry nor bounds."""
     imagery, provenance = result.imagery, result.findings.provenance
     west_to_north = imagery.bounds_wgs84
@@ -77,7 +77,7 @@ def item_dict(result: ItemResult, request: BatchRequest) -> dict[str, Any]:
     }
 
 
-def collection_dict(results: Sequence[ItemResult], request: BatchRequest) -> dict[str, Any]:
+def collection_dict(results: Sequence[ItemResult]) -> dict[str, Any]:
     """The collection of a batch's items, of which there is at least one."""
     index = results[0].findings.provenance.get("index")
     moments = sorted(filter(None, (result.imagery.captured_at for result in results)))

@@ -105,7 +105,7 @@ def test_runs_of_the_first_version_keep_their_thresholds(empty: str, tmp_path: P
                 " values (gen_random_uuid(), gen_random_uuid(), 'NDVI', false, 'ru', %s, 'b', 'k', '{}')",
                 [cuts],
             )
-    assert migrate(empty, STEPS["analysis"]) == ["0002_options"]
+    assert migrate(empty, STEPS["analysis"])[0] == "0002_options"
     with psycopg.connect(empty) as connection:
         rows = connection.execute(
             "select thresholds, options, warnings from analysis_runs order by created_at"
