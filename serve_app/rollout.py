@@ -21,7 +21,9 @@ from orthoray.errors import ConfigurationError
 from orthoray.settings import Settings
 
 POLL_S = 1.0
-RUNNING, FAILED = "RUNNING", {"DEPLOY_FAILED", "UNHEALTHY"}
+RUNNING, FAILED = "RUNNING", "DEPLOY_FAILED"
+# Of `requests`, too, in which Ray's client speaks.
+AWAY = (OSError, RuntimeError)
 
 Step = Callable[[str], None]
 
@@ -35,14 +37,16 @@ class Serve(Protocol):
 
 
 def connect(address: str) -> Serve:
-    """Raises:
-    ConfigurationError: nobody answers there, or it refuses the token.
+    """Ray's client of the dashboard at `address`.
+
+    Raises:
+        ConfigurationError: nobody answers there, or it refuses the token.
     """
     from ray.dashboard.modules.serve.sdk import ServeSubmissionClient  # here: it takes seconds
 
     try:
         client: Serve = ServeSubmissionClient(address)
-    except (ConnectionError, RuntimeError) as error:
+    except AWAY as error:
         raise ConfigurationError(
             f"There is no Ray dashboard at {address}, or it refuses RAY_AUTH_TOKEN: see --address."
         ) from error
@@ -63,8 +67,7 @@ def read_description(path: Path, settings: Settings) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ConfigurationError(f"{path} is not what `serve deploy` takes: {reason}") from error
+        raise ConfigurationError(f"{path} is not what `serve deploy` takes: {_line(error)}") from error
     for application in description["applications"]:
         application["args"] = {**application.get("args", {}), "revision": revision(settings)}
     return description
@@ -89,21 +92,25 @@ def roll_out(serve: Serve, description: Mapping[str, Any], patience_s: float, st
     Raises:
         ConfigurationError: one does not, for the reason that Serve tells, or not in time.
     """
-    serve.deploy_applications(dict(description))
+    try:
+        serve.deploy_applications(dict(description))
+    except AWAY as error:
+        raise ConfigurationError(f"Ray Serve does not take the description: {_line(error)}") from error
     deadline = time.monotonic() + patience_s
     told = ""
     while True:
         states = _states(serve, [application["name"] for application in description["applications"]])
         for name, (status, message) in states.items():
-            if status in FAILED:
+            if status == FAILED:
                 raise ConfigurationError(f"{name}: {status}: {message or 'the dashboard tells more.'}")
         if all(status == RUNNING for status, _ in states.values()):
             step("running")
             return
         now = ", ".join(sorted({status for status, _ in states.values()}))
         if time.monotonic() > deadline:
+            reasons = " ".join(message for _, message in states.values() if message)
             raise ConfigurationError(
-                f"Not running within {patience_s:g} s but {now}: see the page Serve of the dashboard."
+                f"Not running within {patience_s:g} s but {now}: {reasons or 'see the page Serve of the dashboard.'}"
             )
         if now != told:
             step(now.lower().replace("_", " ") + " ...")
@@ -115,11 +122,16 @@ def _states(serve: Serve, names: list[str]) -> dict[str, tuple[str, str]]:
     """(status, message) by application; a cluster that does not answer for a moment is no failure."""
     try:
         applications = serve.get_serve_details()["applications"]
-    except (ConnectionError, RuntimeError):
+    except AWAY:
         return dict.fromkeys(names, ("NO_ANSWER", ""))
     return {
-        name: (applications[name]["status"], " ".join((applications[name]["message"] or "").split())[-600:])
+        name: (applications[name]["status"], _line(applications[name]["message"] or ""))
         if name in applications
         else ("NOT_STARTED", "")
         for name in names
     }
+
+
+def _line(message: object) -> str:
+    """In one line; of a long one the end, where the reason of a stack trace stands."""
+    return " ".join(str(message).split())[-600:]

@@ -34,7 +34,7 @@ class FakeServe:
     def get_serve_details(self) -> dict[str, Any]:
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status is None:
-            raise ConnectionError
+            raise OSError
         return {"applications": {"orthoray": {"status": status, "message": self.message}}}
 
 
@@ -93,12 +93,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_the_application_runs() -> None:
-    serve = FakeServe("DEPLOYING", None, "DEPLOYING", "RUNNING")
+    serve = FakeServe("DEPLOYING", None, "UNHEALTHY", "RUNNING")
     lines: list[str] = []
     wanted = read_description(FILE, settings())
     roll_out(serve, wanted, 10, lines.append)
     assert serve.deployed == [wanted]
-    assert lines == ["deploying ...", "no answer ...", "deploying ...", "running"]
+    assert lines == ["deploying ...", "no answer ...", "unhealthy ...", "running"]
 
 
 def test_a_failure_is_told_with_its_reason() -> None:
@@ -110,6 +110,17 @@ def test_a_failure_is_told_with_its_reason() -> None:
 def test_it_does_not_wait_for_ever() -> None:
     with pytest.raises(ConfigurationError, match="Not running within 0 s but DEPLOYING"):
         roll_out(FakeServe("DEPLOYING"), read_description(FILE, settings()), 0, lambda _: None)
+
+
+def test_a_refusal_of_serve_is_told() -> None:
+    class Refusing(FakeServe):
+        def deploy_applications(self, config: dict[str, Any]) -> None:
+            raise RuntimeError("Request failed with status code 400:\nthe port")
+
+    with pytest.raises(
+        ConfigurationError, match=r"does not take the description: Request failed .* the port"
+    ):
+        roll_out(Refusing("RUNNING"), read_description(FILE, settings()), 10, lambda _: None)
 
 
 def test_nobody_there_is_told() -> None:
