@@ -16,7 +16,7 @@ from orthoray.ports import RunOrder
 from orthoray.spectral.formats import TIFF
 from orthoray.storage.config import StorageConfig
 from pipelines.planning import plan_of_record
-from pipelines.raster import OnRay, best_placement, cluster_resources
+from pipelines.raster import OnRay, best_placement, cluster_resources, fetched
 from pipelines.single import obstacle
 from pipelines.tasks import Opened, analyse_object, analyse_order
 from pipelines.windows import LocalFiles, WindowFiles, remote_files
@@ -52,7 +52,7 @@ def analyse_large_object(config: StorageConfig, order: RunOrder) -> Iterator[flo
     # Ray's types do not know that the reference to a generator's result is itself a generator of references.
     stream = cast(ObjectRefGenerator, analyse_object.remote(config, order))
     for reference in stream:
-        yield cast("float | Outcome", ray.get(reference))
+        yield fetched(reference)
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ray
 from rasterio.windows import Window
-from ray.exceptions import GetTimeoutError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from orthoray.errors import OrthoRayError, Unavailable
 from orthoray.spectral.blocks import Block, Grid, Task
@@ -93,8 +93,7 @@ class OnRay:
         self._placement = placement or Placement()
 
     def __call__(self, work: BandWork) -> Blocks:
-        """The blocks of a stack of the files. They raise what computing one raises, and `RayError` where the cluster
-        loses one too often."""
+        """The blocks of a stack of the files. They raise as `fetched` does."""
 
         def blocks(grid: Grid, task: Task) -> Generator[Block, None, None]:
             place, stack = self._described.index, work.stack
@@ -121,9 +120,9 @@ def _in_order(job: Job, placement: Placement) -> Generator[Block, None, None]:
         for window in job.grid.blocks():
             under_way.append(start(window))
             while len(under_way) >= room.blocks():
-                yield _block(under_way.popleft())
+                yield fetched(under_way.popleft()[-1]).opened()
         while under_way:
-            yield _block(under_way.popleft())
+            yield fetched(under_way.popleft()[-1]).opened()
     finally:
         for links in under_way:
             for reference in links:
@@ -179,14 +178,23 @@ def _on_some_node(memory: int) -> int:
     return int(min(memory, max((found.get("memory", memory) for found in computing), default=memory)))
 
 
-def _block(links: Links) -> Block:
+def fetched(reference: Any) -> Any:
+    """What a task gave.
+
+    Raises:
+        OrthoRayError: the task's own, without the way that it came.
+        Unavailable: its process or node was lost too often, or the cluster had no memory for it.
+    """
     try:
-        parcel = cast(Parcel, ray.get(links[-1]))
+        return ray.get(reference)
     except RayTaskError as error:
         if isinstance(error.cause, OrthoRayError):
-            raise error.cause from None  # the reason, without the way that it came
+            raise error.cause from None
         raise
-    return parcel.opened()
+    except RayError as error:
+        raise Unavailable(
+            f"Processes of the cluster were lost ({type(error).__name__}): try again."
+        ) from error
 
 
 @ray.remote(max_retries=RETRIES)
