@@ -24,7 +24,9 @@ from pipelines.windows import LocalFiles, WindowFiles, remote_files
 LARGE_PIXELS = 200_000_000
 """From here on spreading a raster over processors saves more time than it costs."""
 # What joins the blocks holds the picture, some finished blocks and what draws the heatmap.
-_JOINING_BYTES = 1_000_000_000
+_JOINING_BYTES = 600_000_000
+# Its disk and memory are better taken from nodes that compute than from those of the services.
+_NOT_BESIDE_SERVICES = {"role": "!in(head,services)"}
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +40,7 @@ def task_for(order: RunOrder, large_pixels: int = LARGE_PIXELS) -> Any:
 
 
 # It only waits for blocks and joins them, so it takes no CPU from them. As to retries see `analyse_object`.
-@ray.remote(num_cpus=0, memory=_JOINING_BYTES, max_retries=0, scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=0, memory=_JOINING_BYTES, max_retries=0, label_selector=_NOT_BESIDE_SERVICES)
 def analyse_large_object(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
     """What `analyse_object` does, by blocks over the cluster where that is possible and there is more than one CPU."""
     configure_logs()

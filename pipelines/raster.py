@@ -35,7 +35,7 @@ AHEAD = 2
 WAITING_BYTES = 1 << 30
 _BYTES_PER_PIXEL_BACK = 5
 # What a process takes before its first pixel, and what it takes for each pixel of its block.
-PROCESS_BYTES, BYTES_PER_PIXEL = 400_000_000, 24
+PROCESS_BYTES, BYTES_PER_PIXEL = 300_000_000, 24
 # A block at work uses a GPU for a small part of its time.
 GPU_SHARE = 0.25
 _PROBE_TIMEOUT_S = 30.0
@@ -162,7 +162,6 @@ def _starter(job: Any, placement: Placement, memory: int) -> Callable[[Window], 
     decode, encode = _decode.options(**on_cpu), _encode.options(**on_cpu)
     on_gpu = {**resources, "num_cpus": 0, "num_gpus": placement.gpus}
     index = _compute_map.options(**on_gpu, label_selector=dict(placement.gpu_labels))
-
     device = placement.device
 
     def start(window: Window) -> Links:

@@ -14,7 +14,7 @@ from journey import upload
 from scenes import photo
 from stack import Stack, eventually
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(400)
 
 IMAGES = 24
 PREFIX = "s3://imagery/2026/"

@@ -56,7 +56,7 @@ def workers(cluster: Cluster) -> None:
 
 @pytest.fixture
 def add_node(cluster: Cluster) -> Iterator[AddNode]:
-    """Adds a node ; those that are left when the test ends are killed."""
+    """Adds a node of the test's own; those that are left when the test ends are killed."""
     added = []
 
     def add(**options: Any) -> Any:
