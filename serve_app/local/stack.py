@@ -335,6 +335,7 @@ def _ray_and_serve(
     else:
         _free_agent_port()
         ray.init(
+            address="local",  # not what a killed start has left, which still answers for some seconds
             num_cpus=(os.cpu_count() or 1) + SERVICE_CPUS,
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=True,
