@@ -13,6 +13,7 @@ of this machine; with RAY_ADDRESS set the work goes to that cluster, if all of i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--index", default="NDVI")
     asked = parser.parse_args()
-    ray.init(log_to_driver=False)
+    ray.init(os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
     table = season(asked.flights, asked.results, asked.index)
     pq.write_table(table, asked.results / "season.parquet")
     for row in table.to_pylist():

@@ -7,6 +7,7 @@ and then it needs no installation at all. Submitted again it does what is missin
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from orthoray.batches import CATALOGUE, BatchRequest
 from orthoray.contracts import DEFAULT_TENANT
-from orthoray.errors import BadInput, OrthoRayError
+from orthoray.errors import BadInput, ConfigurationError, OrthoRayError
 from orthoray.logs import configure_logs
 from orthoray.options import AnalysisWish
 from orthoray.settings import load_settings
@@ -130,6 +131,22 @@ def _storage(job: Job) -> Storage:
     return job.storage.open()
 
 
+def _join_ray(*, alone: bool) -> None:
+    """The cluster of the job; without one a cluster of our own, for a batch that needs no services.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    import ray  # here: a wrong option is told at once
+
+    try:
+        ray.init(os.environ.get("RAY_ADDRESS") or ("local" if alone else "auto"), log_to_driver=False)
+    except ConnectionError as error:
+        raise ConfigurationError(
+            "There is no Ray cluster here: send the batch with `orthoray batch` or `ray job submit`, or name a folder with --out."
+        ) from error
+
+
 def _tell(over: int, total: int) -> None:
     """A line now and then for the job's log."""
     if over == total or over % max(1, total // 20) == 0:
@@ -160,8 +177,6 @@ def main(
     ] = None,
 ) -> None:
     """Analyse many images on the cluster, and tell of them in a table, a STAC collection and a summary."""
-    import ray  # here: a wrong option is told at once
-
     configure_logs()
     try:
         wanted = (
@@ -179,7 +194,7 @@ def main(
                 options=options,
             )
         )
-        ray.init(log_to_driver=False)
+        _join_ray(alone=out is not None)
         tally = run_batch(wanted, out)
     except OrthoRayError as error:
         sys.exit(f"batch: {error.detail}")

@@ -14,10 +14,13 @@ from pypdf import PdfReader
 
 from orthoray.batches import BatchRequest
 from orthoray.errors import BadInput, OrthoRayError, Unavailable
+from orthoray.storage.config import StorageConfig
 from pipelines import images
 from pipelines.batch import find_items, make_job, read_request, run_batch
 from pipelines.campaign import Tally, in_turn, memory_needed, per_task
 from pipelines.images import MAX_ATTEMPTS, Job
+from pipelines.ledger import ServiceLedger
+from pipelines.output import StoredOutput
 from pipelines.sources import prefix_items, split_uri
 
 
@@ -254,3 +257,12 @@ def test_tasks_take_more_images_the_more_there_are(folder: Path, tmp_path: Path)
     by_old = make_job(read_request(prefix=str(folder), index="NDVI_emp"), tmp_path / "out")
     items = find_items(job)
     assert memory_needed(by_old, items) > memory_needed(job, items)
+
+
+def test_no_secret_is_shown_of_a_job(tmp_path: Path) -> None:
+    config = StorageConfig(tmp_path, "http://s3", "id", "the-secret")
+    request = a_request("s3://imagery/2026/")
+    batch_id = request.batch_id("default")
+    job = Job(request, ServiceLedger(batch_id), StoredOutput(config, batch_id), config)
+    assert "the-secret" not in repr(job)
+    assert job.output.place == f"s3://heatmaps/batches/{batch_id}/"
