@@ -9,14 +9,17 @@ import ray
 from ray import ObjectRefGenerator
 
 from actors.compute import attempt, chore, insist
-from actors.loop import COMPUTE, QueueWorker
+from actors.loop import QueueWorker
+from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
 from orthoray.contracts import Outcome, ReportRequest
 from orthoray.errors import Unavailable
-from orthoray.ports import AnalysisPort, ReportPort
+from orthoray.moments import seconds_since
+from orthoray.ports import AnalysisPort, ReportPort, RunOrder
 from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
+from orthoray.telemetry import carried
 from pipelines.large import LARGE_PIXELS, task_for
 
 
@@ -24,12 +27,14 @@ class AnalysisWorker(QueueWorker):
     """Jobs of analysis_db; at most `compute` runs are under way at once. Rasters from `large_pixels` on are spread over
     the cluster."""
 
+    name = "analysis-worker"
+
     def __init__(
         self,
         dsn: str,
         storage: StorageConfig,
         redis_url: str | None = None,
-        compute: int = COMPUTE,
+        compute: int | None = None,
         large_pixels: int = LARGE_PIXELS,
     ) -> None:
         self._storage = storage
@@ -63,12 +68,14 @@ class AnalysisWorker(QueueWorker):
         if order is None:
             return
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
-        stream = cast(ObjectRefGenerator, task_for(order, self._large_pixels).remote(self._storage, order))
+        task = task_for(order, self._large_pixels)
+        stream = cast(ObjectRefGenerator, task.remote(self._storage, order, carried()))
         try:
             async for reference in stream:
                 step = await reference
                 if isinstance(step, Outcome):
                     await self._complete(run_id, step)
+                    _tell_speed(order, step)
                 elif not await self._is_wanted(run_id, step):
                     ray.cancel(stream)
                     return
@@ -80,8 +87,20 @@ class AnalysisWorker(QueueWorker):
     async def _complete(self, run_id: UUID, outcome: Outcome) -> None:
         await insist(lambda: self._analysis.complete_run(run_id, outcome))
 
+    async def census(self) -> None:
+        tell_open("analysis", await self._analysis.census())
+
     async def _is_wanted(self, run_id: UUID, progress: float) -> bool:
         try:
             return await self._analysis.report_progress(run_id, progress)
         except Unavailable:
             return True  # nobody said otherwise, and the next step asks again
+
+
+def _tell_speed(order: RunOrder, outcome: Outcome) -> None:
+    found = outcome.statistics
+    pixels = found.valid_pixels + found.nodata_pixels + found.invalid_pixels + found.background_pixels
+    PIXELS.inc(pixels)
+    if outcome.seconds:
+        COMPUTE_SECONDS.inc(outcome.seconds)
+    TURNAROUND.observe(seconds_since(order.run.created_at), {"kind": "analysis"})

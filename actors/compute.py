@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
-from orthoray.errors import OrthoRayError, Unavailable
+from actors.metrics import ATTEMPTS, FAILURES
+from orthoray.errors import (
+    Impossible,
+    NotAnImage,
+    NotFound,
+    OrthoRayError,
+    TooLarge,
+    Unavailable,
+    WrongState,
+)
 
 MAX_ATTEMPTS = 5
 # Between the calls of `insist`: long enough for a replica to be replaced.
 INSIST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
+# The reasons that failures are counted by; the first class that fits.
+REASONS: Mapping[type[BaseException], str] = {
+    NotAnImage: "bad_image",
+    TooLarge: "too_large",
+    Impossible: "impossible",
+    NotFound: "gone",
+    WrongState: "not_wanted",
+    Unavailable: "unavailable",
+    OrthoRayError: "refused",
+    RayTaskError: "internal",
+    RayError: "process_lost",
+    Exception: "internal",
+}
+INTERRUPTED = "interrupted"
 
 log = structlog.get_logger(__name__)
 
@@ -33,18 +56,23 @@ async def attempt(
         Exception: what went wrong, when the queue shall try again.
     """
     reason = f"The {what} was interrupted {MAX_ATTEMPTS} times and has been given up: ask for it again later."
+    code = INTERRUPTED
     if attempts < MAX_ATTEMPTS:
         try:
             await work()
         except Exception as error:
             if may_pass(error) and attempts + 1 < MAX_ATTEMPTS:
+                ATTEMPTS.inc(1, {"kind": what, "outcome": "retried"})
                 raise
-            reason = reason_of(error, what)
+            ATTEMPTS.inc(1, {"kind": what, "outcome": "failed"})
+            reason, code = reason_of(error, what), code_of(error)
             if may_pass(error):
                 reason = f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {reason}"
         else:
+            ATTEMPTS.inc(1, {"kind": what, "outcome": "done"})
             return
     await chore(lambda: fail(reason), what=f"failing the {what}")
+    FAILURES.inc(1, {"kind": what, "reason": code})
 
 
 async def chore(work: Callable[[], Awaitable[object]], *, what: str) -> None:
@@ -83,6 +111,11 @@ def may_pass(error: BaseException) -> bool:
         return isinstance(error, Unavailable)
     # A RayTaskError is what the work itself raised; the other RayErrors are the cluster's.
     return not isinstance(error, RayTaskError)
+
+
+def code_of(error: BaseException) -> str:
+    """One of the few words of `REASONS`, for counting."""
+    return next(code for kind, code in REASONS.items() if isinstance(error, kind))
 
 
 def reason_of(error: BaseException, what: str) -> str:

@@ -15,6 +15,8 @@ from orthoray.tasks import CLEAN_UP_IMAGERY
 class EventRelay(QueueWorker):
     """Computes nothing: its jobs are events and chores."""
 
+    name = "event-relay"
+
     def register(self, queue: Queue) -> None:
         imagery = remote_by_name("imagery-service", ImageryPort)
 

@@ -6,15 +6,21 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
+import ray
 import structlog
 
+from actors.metrics import SLOTS, tell_backlog
 from orthoray.events import open_sink
-from orthoray.queue import RETRY_SOON, Pace, Queue
+from orthoray.logs import configure_logs
+from orthoray.queue import RETRY_SOON, Pace, Queue, Slots
 from orthoray.tasks import PUBLISH_EVENT
+from orthoray.telemetry import start_tracing
 
-# Runs or reports under way at once, unless told otherwise: each waits for a Ray task, and Ray starts as many as there are CPUs.
-COMPUTE = 4
+# Runs or reports under way beyond the CPUs of the cluster: their tasks wait in Ray, so that no CPU waits for the queue.
+SPARE = 2
+WATCH_S = 10.0
 # Jobs that only talk to databases, storage and Redis: they wait for others most of the time.
 CHORES = 8
 EVENTS = 8
@@ -27,13 +33,17 @@ class QueueWorker(ABC):
     """Base of the worker actors: carries out the jobs of one service's database.
 
     The loop starts with the actor, for Serve makes a new actor when one dies, and begins again by itself when the database was
-    away. `compute` is how many jobs of the queue `compute` may be under way at once; they wait for Ray tasks. With 0 there is
-    no such queue.
+    away. `compute` is how many jobs of the queue `compute` may be under way at once; they wait for Ray tasks. None: as many as
+    the cluster has CPUs, and some more, as nodes come and go. With 0 there is no such queue.
     """
 
+    name: ClassVar[str] = "worker"
+    """What traces and metrics call it."""
     pace = Pace()
 
-    def __init__(self, dsn: str, redis_url: str | None = None, compute: int = 0) -> None:
+    def __init__(self, dsn: str, redis_url: str | None = None, compute: int | None = 0) -> None:
+        configure_logs()
+        start_tracing(self.name)
         self._dsn = dsn
         self._redis_url = redis_url
         self._compute = compute
@@ -43,6 +53,9 @@ class QueueWorker(ABC):
     @abstractmethod
     def register(self, queue: Queue) -> None:
         """Tell the queue how each kind of job is carried out."""
+
+    async def census(self) -> None:  # noqa: B027 - not all workers have something to count
+        """Tell how many rows are in which state."""
 
     def is_working(self) -> bool:
         """Whether the loop has talked to its database lately."""
@@ -68,11 +81,26 @@ class QueueWorker(ABC):
             # When one of them ends, all end and begin again: half a worker would go unnoticed.
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._put_back_stalled(queue))
-                group.create_task(queue.work("chores", CHORES))
+                group.create_task(queue.work("chores", Slots(CHORES)))
                 # Apart from the chores, which must not wait for a Redis that does not answer.
-                group.create_task(queue.work("events", EVENTS))
-                if self._compute:
-                    group.create_task(queue.work("compute", self._compute))
+                group.create_task(queue.work("events", Slots(EVENTS)))
+                slots = Slots(SPARE if self._compute is None else self._compute)
+                group.create_task(self._watch(queue, slots))
+                if self._compute != 0:
+                    group.create_task(queue.work("compute", slots))
+
+    async def _watch(self, queue: Queue, slots: Slots) -> None:
+        """Tell what waits, and follow the size of the cluster."""
+        while True:
+            try:
+                if self._compute is None:
+                    slots.resize(SPARE + await asyncio.to_thread(_cluster_cpus))
+                SLOTS.set(slots.size, {"service": self.name})
+                tell_backlog(self.name, await queue.backlog())
+                await self.census()
+            except Exception as error:  # a look that fails must not end the jobs under way
+                log.warning("not measured", reasons=_reasons(error))
+            await asyncio.sleep(WATCH_S)
 
     async def _put_back_stalled(self, queue: Queue) -> None:
         while True:
@@ -80,6 +108,11 @@ class QueueWorker(ABC):
                 log.warning("jobs of a dead worker put back", count=count)
             self._seen_alive = time.monotonic()
             await asyncio.sleep(self.pace.heartbeat)
+
+
+def _cluster_cpus() -> int:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray gives it no types
+    return int(resources.get("CPU", 0))
 
 
 def _reasons(error: BaseException) -> list[str]:

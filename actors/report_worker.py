@@ -7,20 +7,25 @@ from uuid import UUID
 import ray
 
 from actors.compute import attempt, chore, insist
-from actors.loop import COMPUTE, QueueWorker
+from actors.loop import QueueWorker
+from actors.metrics import TURNAROUND, tell_open
+from orthoray.moments import seconds_since
 from orthoray.ports import ReportPort
 from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.telemetry import carried
 from pipelines.tasks import render_report
 
 
 class ReportWorker(QueueWorker):
     """Jobs of report_db; at most `compute` reports are under way at once."""
 
+    name = "report-worker"
+
     def __init__(
-        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int = COMPUTE
+        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int | None = None
     ) -> None:
         self._storage = storage
         self._report = remote_by_name("report-service", ReportPort)
@@ -45,10 +50,14 @@ class ReportWorker(QueueWorker):
         order = await self._report.start_report(report_id)
         if order is None:
             return
-        reference = render_report.remote(self._storage, order)
+        reference = render_report.remote(self._storage, order, carried())
         try:
             key = await reference
         except BaseException:
             ray.cancel(reference)
             raise
         await insist(lambda: self._report.complete_report(report_id, self._storage.reports, key))
+        TURNAROUND.observe(seconds_since(order.report.created_at), {"kind": "report"})
+
+    async def census(self) -> None:
+        tell_open("report", await self._report.census())

@@ -198,11 +198,12 @@ class Findings(BaseModel):
 
 
 class Outcome(Findings):
-    """What a worker reports: the findings, and where the pictures are."""
+    """What a worker reports: the findings, where the pictures are, and how long it took."""
 
     heatmap_bucket: str
     heatmap_key: str
     index_key: str
+    seconds: float = 0.0
 
 
 class AnalysisRun(BaseModel):

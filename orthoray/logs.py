@@ -8,9 +8,11 @@ import sys
 
 import structlog
 
+from orthoray.telemetry import trace_id
+
 
 def configure_logs(level: str | None = None) -> None:
-    """One line an event on standard error, with the request and run it belongs to. May be called again."""
+    """One line an event on standard error, with the request, run and trace it belongs to. May be called again."""
     chosen = (level or os.environ.get("LOG_LEVEL", "INFO")).upper()
     as_json = os.environ.get("LOG_FORMAT", "").lower() == "json"
     renderer: structlog.typing.Processor = (
@@ -19,6 +21,7 @@ def configure_logs(level: str | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -31,3 +34,11 @@ def configure_logs(level: str | None = None) -> None:
     )
     # The queue tells of every job at INFO; that is the database's history, not news.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
+
+
+def _add_trace_id(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if trace := trace_id():
+        event["trace_id"] = trace
+    return event

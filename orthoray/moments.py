@@ -20,4 +20,9 @@ def in_utc(moment: datetime) -> datetime:
         raise ValueError("in UTC this moment lies outside of the years 1 to 9999") from None
 
 
+def seconds_since(moment: datetime) -> float:
+    """Never less than nothing, though the clocks of two machines differ."""
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds())
+
+
 Moment = Annotated[datetime, AfterValidator(in_utc)]

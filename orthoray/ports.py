@@ -142,6 +142,9 @@ class AnalysisPort(Protocol):
 
     async def fail_run(self, run_id: UUID, reason: str) -> bool: ...
 
+    async def census(self) -> Mapping[RunStatus, int]:
+        """How many runs are queued and processing; a state that none is in is not there."""
+
     async def check(self) -> Mapping[str, str]: ...
 
 
@@ -208,5 +211,8 @@ class ReportPort(Protocol):
     async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool: ...
 
     async def fail_report(self, report_id: UUID, reason: str) -> bool: ...
+
+    async def census(self) -> Mapping[RunStatus, int]:
+        """How many reports are queued and processing; a state that none is in is not there."""
 
     async def check(self) -> Mapping[str, str]: ...

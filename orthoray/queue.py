@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,21 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker
 
 from orthoray.database import Connection
+from orthoray.telemetry import IDS, step
 
-__all__ = ["RETRY", "RETRY_SOON", "JobContext", "Pace", "Queue", "Retry"]
+__all__ = ["RETRY", "RETRY_SOON", "Backlog", "JobContext", "Pace", "Queue", "Retry", "Slots"]
 
 LISTEN_AGAIN_S = 1.0
+# Jobs that may start now; how long the oldest has been waiting since it was written. Successful jobs are deleted, so there are
+# few others to look through.
+_BACKLOG = """
+select queue_name as queue, count(*) as jobs, extract(epoch from now() - (
+    select min(at) from procrastinate_events where job_id = min(jobs.id) and type = 'deferred'
+))::float8 as oldest_s
+from procrastinate_jobs as jobs
+where status = 'todo' and (scheduled_at is null or scheduled_at <= now())
+group by queue_name
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +65,38 @@ class Retry(BaseRetryStrategy):
 
 RETRY = Retry()
 RETRY_SOON = Retry(longest=5)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The jobs of one queue that wait."""
+
+    jobs: int = 0
+    oldest_s: float = 0.0
+
+
+class Slots:
+    """How many jobs may be under way at once: a semaphore whose size may change. For one worker."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._taken = 0
+        self._changed = asyncio.Event()
+
+    async def acquire(self) -> None:
+        while self._taken >= self.size:
+            self._changed.clear()
+            await self._changed.wait()
+        self._taken += 1
+
+    def release(self) -> None:
+        self._taken -= 1
+        self._changed.set()
+
+    def resize(self, size: int) -> None:
+        """What is under way goes on, also where it is more than that."""
+        self.size = size
+        self._changed.set()
 
 
 class Queue:
@@ -102,16 +145,22 @@ class Queue:
             await self.app.job_manager.retry_job(job)
         return len(stalled)
 
-    async def work(self, name: str, concurrency: int) -> None:
-        """Carry out the jobs that wait under `name`, at most `concurrency` at once, until cancelled.
+    async def backlog(self) -> dict[str, Backlog]:
+        """What waits, by queue; a queue in which nothing waits is not there."""
+        rows = await self.app.connector.execute_query_all_async(_BACKLOG)
+        return {row["queue"]: Backlog(row["jobs"], row["oldest_s"] or 0.0) for row in rows}
+
+    async def work(self, name: str, slots: Slots) -> None:
+        """Carry out the jobs that wait under `name`, as many at once as there are slots, until cancelled.
 
         Raises:
             Exception: the worker stopped, for instance because it could not give a sign of life.
         """
         worker = _Worker(
             self.app,
+            slots,
             queues=[name],
-            concurrency=concurrency,
+            worker_middleware=[_in_its_context],
             install_signal_handlers=False,
             update_heartbeat_interval=self._pace.heartbeat,
             stalled_worker_timeout=self._pace.stalled_after,
@@ -134,8 +183,40 @@ class _Connector(procrastinate.PsycopgConnector):
             await asyncio.sleep(LISTEN_AGAIN_S)
 
 
+async def _in_its_context(
+    call_next: Callable[[], Awaitable[Any]], context: JobContext, _worker: Worker
+) -> Any:
+    """A job takes part in the trace of the request that caused it, and its log lines tell what they are about."""
+    job = context.job
+    arguments: dict[str, Any] = job.task_kwargs
+    given = arguments.pop("carried", {})
+    ids = {name: arguments[name] for name in IDS if name in arguments}
+    attempt = job.attempts + 1
+    with step(
+        job.task_name,
+        {**given, **ids},
+        kind="consumer",
+        root=job.queue == "compute",
+        attributes={"job.attempt": attempt},
+    ):
+        try:
+            return await call_next()
+        except Exception as error:
+            log.warning("job failed", job=job.task_name, attempt=attempt, error=type(error).__name__)
+            raise
+
+
 class _Worker(Worker):
     """Stops when any part of it dies, for a worker that gives no sign of life would lose its jobs while it does them."""
+
+    def __init__(self, app: procrastinate.App, slots: Slots, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._slots = slots
+
+    def _start_side_tasks(self) -> list[asyncio.Task[Any]]:
+        # Called when the original has made its own semaphore, whose size is fixed.
+        self._job_semaphore = self._slots  # type: ignore[assignment]  # it has the two methods that are used
+        return super()._start_side_tasks()
 
     async def _periodic_deferrer(self) -> None:
         # We have no periodic tasks. Without any the original returns at once, and procrastinate stops watching its side

@@ -19,12 +19,15 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from orthoray.errors import OrthoRayError, Unavailable
+from orthoray.telemetry import carried, note, step
 
 APPLICATION = "orthoray"
 # A service that hangs must not hold its callers for ever.
 TIMEOUT_S = 60.0
 # Cataloguing decodes a whole JPEG, or fetches a large raster from S3.
 TIMEOUTS_S = {"register": 900.0}
+# Twice a second for as long as a run takes: a trace of these would show nothing else.
+UNTRACED = {"report_progress"}
 Port = TypeVar("Port")
 Deployed = TypeVar("Deployed", bound=type)
 
@@ -43,13 +46,17 @@ def methods_of(port: type) -> list[str]:
 
 
 def exposes(port: type, service: str = "service") -> Callable[[Deployed], Deployed]:
-    """Give a deployment class the methods of a port that it lacks, carried out by its attribute of that name."""
+    """Give a deployment class the methods of a port that it lacks, carried out by its attribute of that name.
+
+    All of the port's methods take part in their caller's trace.
+    """
+    domain = port.__name__.removesuffix("Port").lower()
 
     def decorate(deployed: Deployed) -> Deployed:
         for name in methods_of(port):
             # Not hasattr: that would find the metaclass's methods too, such as ABCMeta.register.
-            if not any(name in vars(base) for base in deployed.__mro__):
-                setattr(deployed, name, _answering(name, service))
+            own = next((vars(base)[name] for base in deployed.__mro__ if name in vars(base)), None)
+            setattr(deployed, name, _joining(own or _answering(name, service), f"{domain}.{name}"))
         return deployed
 
     return decorate
@@ -64,6 +71,20 @@ def _answering(name: str, service: str) -> Callable[..., Awaitable[Any]]:
 
     method.__name__ = name
     return method
+
+
+def _joining(method: Callable[..., Awaitable[Any]], step_name: str) -> Callable[..., Awaitable[Any]]:
+    """The same method, in the trace and with the ids that its caller hands over as `carried`."""
+
+    @functools.wraps(method)
+    async def joined(self: Any, *args: Any, carried: dict[str, str] | None = None, **kwargs: Any) -> Any:
+        with step(step_name, carried, kind="server"):
+            answer = await method(self, *args, **kwargs)
+            if isinstance(answer, Refusal):
+                note({"refusal": type(answer.error).__name__})
+            return answer
+
+    return joined
 
 
 class _Remote:
@@ -81,6 +102,8 @@ class _Remote:
         return functools.partial(self._call, method)
 
     async def _call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        if given := carried(traced=method not in UNTRACED):
+            kwargs["carried"] = given
         try:
             async with asyncio.timeout(TIMEOUTS_S.get(method, TIMEOUT_S)):
                 answer = await self._method(method).remote(*args, **kwargs)

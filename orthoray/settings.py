@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
+    otel_exporter_otlp_endpoint: str | None = None
+    analysis_concurrency: int | None = Field(default=None, ge=1)
+    report_concurrency: int | None = Field(default=None, ge=1)
+    max_replicas: int = Field(default=1, ge=1)
 
     storage_root: Path | None = None
     minio_endpoint: str | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from orthoray.database import Connection
 from orthoray.queue import Queue
+from orthoray.telemetry import carried
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,12 @@ class Task:
     async def defer(
         self, queue: Queue, connection: Connection, *, lock: str | None = None, **arguments: Any
     ) -> None:
-        """Write a job in the caller's transaction. Jobs with equal `lock` run one after another, in order."""
+        """Write a job in the caller's transaction. Jobs with equal `lock` run one after another, in order.
+
+        It is told which request and trace it belongs to, and takes part in them whenever it is carried out.
+        """
+        if self is not PUBLISH_EVENT and (given := carried()):
+            arguments["carried"] = given
         await queue.defer(connection, self.name, queue=self.queue, lock=lock, **arguments)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
@@ -15,10 +15,11 @@ from orthoray.logs import configure_logs
 from orthoray.ports import RunOrder
 from orthoray.spectral.formats import TIFF
 from orthoray.storage.config import StorageConfig
+from orthoray.telemetry import start_tracing
 from pipelines.planning import plan_of_record
 from pipelines.raster import OnRay, best_placement, cluster_resources, fetched
 from pipelines.single import obstacle
-from pipelines.tasks import Opened, analyse_object, analyse_order
+from pipelines.tasks import TRACED_AS, Opened, analyse_object, analyse_order
 from pipelines.windows import LocalFiles, WindowFiles, remote_files
 
 LARGE_PIXELS = 200_000_000
@@ -41,16 +42,19 @@ def task_for(order: RunOrder, large_pixels: int = LARGE_PIXELS) -> Any:
 
 # It only waits for blocks and joins them, so it takes no CPU from them. As to retries see `analyse_object`.
 @ray.remote(num_cpus=0, memory=_JOINING_BYTES, max_retries=0, label_selector=_NOT_BESIDE_SERVICES)
-def analyse_large_object(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
+def analyse_large_object(
+    config: StorageConfig, order: RunOrder, carried: Mapping[str, str]
+) -> Iterator[float | Outcome]:
     """What `analyse_object` does, by blocks over the cluster where that is possible and there is more than one CPU."""
     configure_logs()
+    start_tracing(TRACED_AS)
     with _by_blocks(config, order) as (opened, reason):
         if opened is not None:
-            yield from analyse_order(config, order, opened)
+            yield from analyse_order(config, order, opened, carried)
             return
-    log.info("analysed in one task", run=str(order.run.id), reason=reason)
+    log.info("analysed in one task", run_id=str(order.run.id), reason=reason)
     # Ray's types do not know that the reference to a generator's result is itself a generator of references.
-    stream = cast(ObjectRefGenerator, analyse_object.remote(config, order))
+    stream = cast(ObjectRefGenerator, analyse_object.remote(config, order, carried))
     for reference in stream:
         yield fetched(reference)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 import ray
 
+from orthoray import telemetry
 from orthoray.contracts import Outcome
 from orthoray.errors import NotFound, WrongState
 from orthoray.keys import heatmap_key, index_key, report_key, thumbnail_key
@@ -32,6 +33,7 @@ from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
 
 PROGRESS_INTERVAL_S = 0.5
+TRACED_AS = "compute"
 
 
 @dataclass(frozen=True)
@@ -45,33 +47,49 @@ class Opened:
 
 # The queue retries, with back-off and an end; Ray must not retry beside it.
 @ray.remote(num_cpus=1, max_retries=0)
-def analyse_object(config: StorageConfig, order: RunOrder) -> Iterator[float | Outcome]:
+def analyse_object(
+    config: StorageConfig, order: RunOrder, carried: Mapping[str, str]
+) -> Iterator[float | Outcome]:
     """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
     configure_logs()
-    yield from analyse_order(config, order)
+    telemetry.start_tracing(TRACED_AS)
+    yield from analyse_order(config, order, carried=carried)
     # this process is kept for further runs: they find the faster loops
     threading.Thread(target=load_compiled, name="loops", daemon=True).start()
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)
-def render_report(config: StorageConfig, order: ReportOrder) -> str:
+def render_report(config: StorageConfig, order: ReportOrder, carried: Mapping[str, str]) -> str:
     """The key of the PDF."""
     configure_logs()
-    return render_order(config, order)
+    telemetry.start_tracing(TRACED_AS)
+    try:
+        with telemetry.step("render", carried):
+            return render_order(config, order)
+    finally:
+        telemetry.flush_soon()
 
 
 def analyse_order(
-    config: StorageConfig, order: RunOrder, by_blocks: Opened | None = None
+    config: StorageConfig,
+    order: RunOrder,
+    by_blocks: Opened | None = None,
+    carried: Mapping[str, str] | None = None,
 ) -> Iterator[float | Outcome]:
     """What `analyse_object` does, without Ray. Closing the iterator, or cancelling the task, ends the work."""
     steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
     unwanted = threading.Event()
 
     def work() -> None:
+        started = time.monotonic()
         try:
-            steps.put(_analyse(config, order, steps.put, unwanted, by_blocks))
+            with telemetry.step("analyse", carried):
+                outcome = _analyse(config, order, steps.put, unwanted, by_blocks)
+            steps.put(outcome.model_copy(update={"seconds": time.monotonic() - started}))
         except BaseException as error:
             steps.put(error)
+        finally:
+            telemetry.flush_soon()
 
     threading.Thread(target=work, name="analyse", daemon=True).start()
     told_at = 0.0
@@ -111,29 +129,32 @@ def _analyse(
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-run-")))
         assets = order.imagery.assets
-        sources = (
-            by_blocks.sources
-            if by_blocks
-            else [
-                opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key))
-                for asset in assets
-            ]
-        )
+        with telemetry.step("read"):
+            sources = (
+                by_blocks.sources
+                if by_blocks
+                else [
+                    opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key))
+                    for asset in assets
+                ]
+            )
         heatmap_path, index_path = folder / "heatmap.png", folder / "index.tif"
-        findings = analyse_files(
-            sources,
-            [asset.filename for asset in assets],
-            plan,
-            language=run.language,
-            heatmap_path=heatmap_path,
-            index_path=index_path,
-            progress=lambda fraction: go_on(0.95 * fraction),
-            elsewhere=by_blocks.elsewhere if by_blocks else None,
-        )
+        with telemetry.step("compute"):
+            findings = analyse_files(
+                sources,
+                [asset.filename for asset in assets],
+                plan,
+                language=run.language,
+                heatmap_path=heatmap_path,
+                index_path=index_path,
+                progress=lambda fraction: go_on(0.95 * fraction),
+                elsewhere=by_blocks.elsewhere if by_blocks else None,
+            )
         go_on(0.95)
-        storage.put_file(config.heatmaps, index, index_path, "image/tiff")
-        if not unwanted.is_set():
-            storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+        with telemetry.step("write"):
+            storage.put_file(config.heatmaps, index, index_path, "image/tiff")
+            if not unwanted.is_set():
+                storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
     if unwanted.is_set():
         # Whoever cleaned up after the run may have been here before these came.
         for key in (index, heatmap):
@@ -151,21 +172,27 @@ def render_order(config: StorageConfig, order: ReportOrder) -> str:
     """What `render_report` does, without Ray."""
     storage, language = config.open(), order.report.language
     run, styling = in_language(order.run, language), read_styling()
+    with telemetry.step("read"):
+        original = _picture(storage, config.imagery, thumbnail_key(order.tenant, order.imagery.id))
+        heatmap = _picture(storage, run.heatmap_bucket, run.heatmap_key)
     content = content_from_records(
         run.model_dump(mode="json"),
         order.imagery.model_dump(mode="json"),
         language=language,
         report_id=str(order.report.id),
         created_at=datetime.now(UTC),
-        original=_picture(storage, config.imagery, thumbnail_key(order.tenant, order.imagery.id)),
-        heatmap=_picture(storage, run.heatmap_bucket, run.heatmap_key),
+        original=original,
+        heatmap=heatmap,
         legend=run.legend,
         index_text=styling.index_text(run.index_type, language),
         crop_text=styling.crop_text(crop_of(run), language),
         palette=styling.palette,
     )
+    with telemetry.step("draw"):
+        pdf = report_pdf(content)
     key = report_key(order.tenant, order.report.id)
-    storage.put_bytes(config.reports, key, report_pdf(content), "application/pdf")
+    with telemetry.step("write"):
+        storage.put_bytes(config.reports, key, pdf, "application/pdf")
     return key
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import DeploymentActorConfig
+from ray.serve.config import AutoscalingConfig, DeploymentActorConfig
 
 from actors.analysis_worker import AnalysisWorker
 from actors.event_relay import EventRelay
@@ -36,42 +36,65 @@ COMMON: Mapping[str, Any] = {
 }
 
 
+def _replicas(settings: Settings) -> Mapping[str, Any]:
+    """How many replicas each deployment has: one, or where MAX_REPLICAS allows it as many as its callers keep busy."""
+    if settings.max_replicas == 1:
+        return {}
+    autoscaling = AutoscalingConfig(
+        min_replicas=1,
+        max_replicas=settings.max_replicas,
+        # A quarter of max_ongoing_requests: there are more before anybody waits.
+        target_ongoing_requests=16,
+        # A replica needs seconds to start, so a burst that is shorter is not worth one; a lull between two bursts costs none.
+        upscale_delay_s=10,
+        downscale_delay_s=300,
+    )
+    return {"autoscaling_config": autoscaling}
+
+
 def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
     """The whole product as one Serve application; `dsns` are the connection strings by service."""
     configs = service_configs(settings, dsns)
     common = {name: {"dsn": config.dsn, "redis_url": config.redis_url} for name, config in configs.items()}
     storage = settings.storage()
-    imagery = _service("imagery", ImageryDeployment, configs, worker_actor(EventRelay, **common["imagery"]))
-    analysis = _service(
-        "analysis",
-        AnalysisDeployment,
-        configs,
-        worker_actor(
+    workers = {
+        "imagery": worker_actor(EventRelay, **common["imagery"]),
+        "analysis": worker_actor(
             AnalysisWorker,
             storage=storage,
+            compute=settings.analysis_concurrency,
             large_pixels=settings.large_raster_pixels,
             **common["analysis"],
         ),
-    )
-    report = _service(
-        "report", ReportDeployment, configs, worker_actor(ReportWorker, storage=storage, **common["report"])
-    )
+        "report": worker_actor(
+            ReportWorker, storage=storage, compute=settings.report_concurrency, **common["report"]
+        ),
+    }
+    options = {**COMMON, **_replicas(settings)}
+    imagery = _service("imagery", ImageryDeployment, configs, workers, options)
+    analysis = _service("analysis", AnalysisDeployment, configs, workers, options)
+    report = _service("report", ReportDeployment, configs, workers, options)
     gateway = GatewayConfig(
         auth_mode=settings.auth_mode,
         max_upload_bytes=settings.max_upload_bytes,
         imagery_bucket=storage.imagery,
         proxy_adds_request_id=True,
     )
-    return serve.deployment(name="api-gateway", **COMMON)(Gateway).bind(
+    return serve.deployment(name="api-gateway", **options)(Gateway).bind(
         gateway, storage, imagery, analysis, report
     )
 
 
 def _service(
-    name: str, deployed: type, configs: Mapping[str, ServiceConfig], worker: DeploymentActorConfig
+    name: str,
+    deployed: type,
+    configs: Mapping[str, ServiceConfig],
+    workers: Mapping[str, DeploymentActorConfig],
+    options: Mapping[str, Any],
 ) -> Application:
-    deployment = serve.deployment(name=f"{name}-service", deployment_actors=[worker], **COMMON)(deployed)
-    return deployment.bind(configs[name])
+    """However many replicas there are, there is one worker: it belongs to the deployment."""
+    decorate = serve.deployment(name=f"{name}-service", deployment_actors=[workers[name]], **options)
+    return decorate(deployed).bind(configs[name])
 
 
 def build(arguments: Mapping[str, str]) -> Application:

@@ -12,6 +12,7 @@ from orthoray.database import Pool, open_pool
 from orthoray.logs import configure_logs
 from orthoray.queue import Queue
 from orthoray.storage.base import Storage
+from orthoray.telemetry import start_tracing
 from serve_app.config import ServiceConfig
 from serve_app.workers import worker_failures
 
@@ -19,11 +20,13 @@ from serve_app.workers import worker_failures
 class ServiceDeployment(ABC):
     """A shell around a plain service: opens what it needs, and closes it. `orthoray.remote.exposes` gives it its methods."""
 
+    name: ClassVar[str]
     worker: ClassVar[str]
     """What `/ready` calls the worker."""
 
     async def __init__(self, config: ServiceConfig) -> None:  # type: ignore[misc]  # Serve awaits it
         configure_logs()
+        start_tracing(self.name)
         self._stack = AsyncExitStack()
         pool = await self._stack.enter_async_context(open_pool(config.dsn))
         storage = config.storage.open()

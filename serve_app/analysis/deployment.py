@@ -18,6 +18,7 @@ from serve_app.deployment import ServiceDeployment
 class AnalysisDeployment(ServiceDeployment):
     """See `orthoray.ports.AnalysisPort` and `BatchPort`."""
 
+    name = "analysis-service"
     worker = "analysis worker"
 
     def make_service(

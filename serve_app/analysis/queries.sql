@@ -60,3 +60,6 @@ returning *
 
 -- name: run_has_result
 select id from analysis_runs where id = %(id)s and status = 'completed'
+
+-- name: count_open_runs
+select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status

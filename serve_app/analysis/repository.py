@@ -92,6 +92,10 @@ class RunRepository:
         row = await one(connection, SQL["fail_run"], {"id": run_id, "reason": reason})
         return _order(row) if row else None
 
+    async def census(self) -> dict[RunStatus, int]:
+        rows = await fetch_all(self._pool, SQL["count_open_runs"], {})
+        return {row["status"]: row["rows"] for row in rows}
+
 
 def _run(row: DictRow) -> AnalysisRun:
     run = AnalysisRun.model_validate(row)

@@ -160,5 +160,8 @@ class AnalysisService:
         log.warning("run failed", run_id=str(run_id), reason=reason)
         return order is not None
 
+    async def census(self) -> Mapping[RunStatus, int]:
+        return await self._rows.census()
+
     async def check(self) -> Mapping[str, str]:
         return await ping(self._pool, "analysis_db")

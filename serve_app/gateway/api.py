@@ -8,10 +8,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from orthoray.storage.base import Storage
+from orthoray.telemetry import is_on
 from serve_app.gateway import problems
 from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
-from serve_app.gateway.middleware import BodyLimit, Head, RequestId
+from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
 from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs
 
 DESCRIPTION = """
@@ -45,6 +46,8 @@ def create_api(services: Services, storage: Storage, config: GatewayConfig) -> F
     app.add_middleware(BodyLimit, max_upload_bytes=config.max_upload_bytes)
     app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
     app.add_middleware(RequestId, by_proxy=config.proxy_adds_request_id)
+    if is_on():
+        app.add_middleware(Traced)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
 

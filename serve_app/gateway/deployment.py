@@ -12,6 +12,7 @@ from orthoray.logs import configure_logs
 from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.remote import remote
 from orthoray.storage.config import StorageConfig
+from orthoray.telemetry import start_tracing
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
 
@@ -29,6 +30,7 @@ class Gateway:
         report: DeploymentHandle[Any],
     ) -> None:
         configure_logs()
+        start_tracing("api-gateway")
         self._config = config
         self._storage = storage.open()
         self._services = Services(

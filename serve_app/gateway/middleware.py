@@ -11,12 +11,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orthoray.errors import TooLarge
+from orthoray.telemetry import TRACE, note, step
 from serve_app.gateway.problems import internal_problem, problem_of
 
 # Every body but an upload is a small JSON document.
 MAX_JSON_BYTES = 1024**2
 # Multipart boundaries, part headers and form fields around the file itself.
 FORM_OVERHEAD_BYTES = 64 * 1024
+# Asked every few seconds by those who watch.
+PROBES = {"/api/ping", "/health", "/ready"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 log = structlog.get_logger("access")
@@ -41,6 +44,7 @@ class RequestId:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        note({"orthoray.request_id": request_id})
         started = time.perf_counter()
         status: int | None = None
 
@@ -63,6 +67,32 @@ class RequestId:
             elapsed = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, ms=elapsed)
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+class Traced:
+    """A span for every request but the probes, in the trace that its `traceparent` names; named after the route, not the path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        headers, method = Headers(scope=scope), scope["method"]
+
+        async def send_and_note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                note({"http.response.status_code": status}, failed=status >= 500)
+                if route := getattr(scope.get("route"), "path", None):
+                    note({"http.route": route}, name=f"{method} {route}")
+            await send(message)
+
+        given = {name: headers[name] for name in TRACE if name in headers}
+        described = {"http.request.method": method, "url.path": scope["path"]}
+        with step(method, given, kind="server", root=True, attributes=described):
+            await self._app(scope, receive, send_and_note)
 
 
 class Head:

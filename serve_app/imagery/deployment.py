@@ -16,6 +16,7 @@ from serve_app.imagery.service import ImageryService
 class ImageryDeployment(ServiceDeployment):
     """See `orthoray.ports.ImageryPort`."""
 
+    name = "imagery-service"
     worker = "event relay"
 
     def make_service(

@@ -301,6 +301,9 @@ def _ray_and_serve(
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
+    if settings.otel_exporter_otlp_endpoint:
+        # OpenTelemetry's own name, which every process below looks at: it may come from `.env`.
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
     environment |= ingress_environment(settings.serve_ingress)
     if not settings.ray_address:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_token(home)}

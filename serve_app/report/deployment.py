@@ -16,6 +16,7 @@ from serve_app.report.service import ReportService
 class ReportDeployment(ServiceDeployment):
     """See `orthoray.ports.ReportPort`."""
 
+    name = "report-service"
     worker = "report worker"
 
     def make_service(

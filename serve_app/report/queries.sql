@@ -44,3 +44,6 @@ returning *
 
 -- name: report_exists
 select id from reports where id = %(id)s
+
+-- name: count_open_reports
+select status, count(*) as rows from reports where status in ('queued', 'processing') group by status

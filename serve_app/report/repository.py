@@ -79,3 +79,7 @@ class ReportRepository:
     async def fail(self, connection: Connection, report: UUID, reason: str) -> str | None:
         row = await one(connection, SQL["fail_report"], {"id": report, "reason": reason})
         return row["tenant_id"] if row else None
+
+    async def census(self) -> dict[RunStatus, int]:
+        rows = await fetch_all(self._pool, SQL["count_open_reports"], {})
+        return {row["status"]: row["rows"] for row in rows}

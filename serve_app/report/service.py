@@ -134,5 +134,8 @@ class ReportService:
         log.warning("report failed", report_id=str(report_id), reason=reason)
         return tenant is not None
 
+    async def census(self) -> Mapping[RunStatus, int]:
+        return await self._rows.census()
+
     async def check(self) -> Mapping[str, str]:
         return await ping(self._pool, "report_db")

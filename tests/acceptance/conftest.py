@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
+from collector import Collector, collector
 from other_old import write_other_old
 from stack import MAX_UPLOAD_BYTES, Stack
 
@@ -39,10 +40,22 @@ def slot() -> Iterator[Slot]:
     slot.clear()
 
 
+@pytest.fixture(scope="session")
+def collected() -> Iterator[Collector]:
+    """The traces of `stack`."""
+    with collector() as found:
+        yield found
+
+
 @pytest.fixture
-def stack(slot: Slot) -> Stack:
-    """`orthoray up` in the foreground, with keys."""
-    return slot.take("keys", lambda: Stack({"MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}), Stack.start)
+def stack(slot: Slot, collected: Collector) -> Stack:
+    """`orthoray up` in the foreground, with keys and traces."""
+    settings = {
+        "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint,
+        "LOG_FORMAT": "json",
+    }
+    return slot.take("keys", lambda: Stack(settings), Stack.start)
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def s3_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageConfi
 
 
 def outcome_of(config: StorageConfig, order: RunOrder, task: Any) -> Outcome:
-    *steps, outcome = (ray.get(reference) for reference in task.remote(config, order))
+    *steps, outcome = (ray.get(reference) for reference in task.remote(config, order, {}))
     assert steps == sorted(steps)
     assert isinstance(outcome, Outcome)
     return outcome
@@ -233,7 +233,7 @@ def test_what_does_not_go_by_blocks_goes_as_ever(config: StorageConfig, tmp_path
 
 @pytest.mark.usefixtures("workers")
 def test_a_cancelled_run_leaves_nothing(config: StorageConfig, tiled: Path) -> None:
-    stream = analyse_large_object.remote(config, order_of(config, tiled))
+    stream = analyse_large_object.remote(config, order_of(config, tiled), {})
     ray.get(next(stream))
     ray.cancel(stream)
     with pytest.raises((TaskCancelledError, RayTaskError)):

@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from fakes import an_outcome
 from wired import Services
@@ -295,3 +296,24 @@ async def test_a_deletion_does_not_wait_for_another_service(services: Services) 
 async def test_the_service_checks_its_database(services: Services) -> None:
     assert await services.analysis.check() == {}
     assert await services.report.check() == {}
+
+
+async def test_what_is_not_finished_is_counted_and_what_waits_too(services: Services) -> None:
+    runs = [await services.run() for _ in range(3)]
+    await services.analysis.start_run(runs[0].id)
+    await services.completed()
+    assert await services.analysis.census() == {"queued": 2, "processing": 1}
+    with psycopg.connect(services.dsns["analysis"]) as connection:
+        connection.execute(
+            "update procrastinate_events set at = at - interval '1 hour'"
+            " where job_id = (select min(job_id) from procrastinate_events)"
+        )
+        connection.execute(
+            "update procrastinate_jobs set scheduled_at = now() + interval '1 hour'"
+            " where queue_name = 'events'"
+        )
+    queue = Queue(services.dsns["analysis"])
+    async with queue.app.open_async():
+        waiting = await queue.backlog()
+    assert {name: backlog.jobs for name, backlog in waiting.items()} == {"compute": 4}
+    assert waiting["compute"].oldest_s == pytest.approx(3600, abs=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ class Rows(dict[UUID, tuple[str, Any]]):
             [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
+
+    def open(self) -> dict[RunStatus, int]:
+        return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))
 
 
 @dataclass
@@ -201,7 +205,7 @@ class FakeAnalysis(Fake):
         if run is None:
             return False
         run.status, run.progress, run.completed_at = "completed", 1.0, datetime.now(UTC)
-        for name in type(outcome).model_fields:
+        for name in type(outcome).model_fields.keys() & type(run).model_fields.keys():
             setattr(run, name, getattr(outcome, name))
         return True
 
@@ -212,6 +216,10 @@ class FakeAnalysis(Fake):
             return False
         run.status, run.error = "failed", reason
         return True
+
+    async def census(self) -> Mapping[RunStatus, int]:
+        self._called("census")
+        return self.rows.open()
 
     def _processing(self, run_id: UUID) -> AnalysisRun | None:
         _, run = self.rows.get(run_id, ("", None))
@@ -294,6 +302,10 @@ class FakeReport(Fake):
             return False
         report.status, report.error = "failed", reason
         return True
+
+    async def census(self) -> Mapping[RunStatus, int]:
+        self._called("census")
+        return self.rows.open()
 
 
 @dataclass

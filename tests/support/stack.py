@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -39,7 +40,7 @@ _OWN_SETTINGS = (
         "REDIS_",
         "PYTHONPATH",
     ),
-    *("IMAGERY_DB_", "ANALYSIS_DB_", "REPORT_DB_", "DEFAULT_LANGUAGE"),
+    *("IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )
 
 Found = TypeVar("Found")
@@ -135,6 +136,12 @@ class Stack:
     def output(self) -> str:
         """What the foreground process and its children have printed."""
         return self.log.read_text(errors="replace")
+
+    def metrics(self) -> str:
+        """What Prometheus would read of this stack's nodes."""
+        discovery = json.loads((self.home / "run/ray/prom_metrics_service_discovery.json").read_text())
+        targets = [target for entry in discovery for target in entry["targets"]]
+        return "".join(httpx2.get(f"http://{target}/metrics").text for target in targets)
 
     def client(self, **headers: str) -> httpx2.Client:
         """An HTTP client with the first API key."""

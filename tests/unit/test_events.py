@@ -43,9 +43,7 @@ def test_without_redis_events_are_lines_in_the_log() -> None:
 
     with capture_logs() as lines:
         asyncio.run(publish())
-    assert lines == [
-        {"event": "event", "type": "analysis.completed", "subject": "run-1", "log_level": "info"}
-    ]
+    assert lines == [{"event": "event", "type": "analysis.completed", "run_id": "run-1", "log_level": "info"}]
 
 
 def test_redis_gets_the_whole_event_and_a_bound() -> None:

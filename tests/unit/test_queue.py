@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import structlog
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.testing import InMemoryConnector
 from procrastinate.utils import utcnow
+from procrastinate.worker import Worker
+from structlog.testing import capture_logs
 
-from orthoray.queue import RETRY, RETRY_SOON, Pace, Queue, Retry
+from orthoray.queue import RETRY, RETRY_SOON, Pace, Queue, Retry, Slots, _in_its_context, _Worker
+from orthoray.tasks import CLEAN_UP_RUN
+from orthoray.telemetry import step
 
 
 def waits(retry: Retry, attempts: list[int]) -> list[int]:
@@ -64,7 +69,76 @@ def test_a_worker_stops_when_its_signs_of_life_or_its_results_are_lost(statement
         async with app.open_async():
             await nothing.defer_async()
             async with asyncio.timeout(5):
-                await queue.work("chores", 1)
+                await queue.work("chores", Slots(1))
 
     with pytest.raises(RuntimeError, match="queue chores stopped"):
         asyncio.run(work())
+
+
+def test_a_job_takes_part_in_the_trace_that_it_was_written_in(spans: Any) -> None:
+    """Also when it is tried again; and its log lines tell which request and run they are about."""
+    connector = InMemoryConnector()
+    queue = Queue("postgresql://")
+    queue.app = queue.app.with_connector(connector)
+    seen: list[dict[str, Any]] = []
+    written: dict[str, Any] = {}
+
+    async def work() -> None:
+        @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue)
+        async def clean_up(tenant: str, run_id: str) -> None:
+            seen.append(structlog.contextvars.get_contextvars())
+            if len(seen) == 1:
+                raise ValueError("/secret/path")
+
+        async with queue.app.open_async():
+            with step("request", {"request_id": "r1"}, root=True):
+                await CLEAN_UP_RUN.defer(queue, cast(Any, None), tenant="default", run_id="7")
+            written.update(connector.jobs[1]["args"])
+            for _ in range(2):
+                worker = _Worker(
+                    queue.app, Slots(1), wait=False, listen_notify=False, worker_middleware=[_in_its_context]
+                )
+                worker.install_signal_handlers = False
+                await Worker.run(worker)  # type: ignore[no-untyped-call]  # procrastinate gives it no types
+                connector.jobs[1] |= {"status": "todo", "args": {**written}}
+
+    with capture_logs() as lines:
+        asyncio.run(work())
+    assert seen == [{"request_id": "r1", "run_id": "7"}] * 2
+    request, job = spans()["request"], spans()["analysis.clean-up"]
+    assert job.parent.span_id == request.context.span_id
+    assert job.attributes["orthoray.run_id"] == "7"
+    (line,) = lines
+    assert (line["event"], line["attempt"], line["error"]) == ("job failed", 1, "ValueError")
+
+
+def test_slots_follow_the_size_that_they_are_given() -> None:
+    async def use() -> list[int]:
+        slots, started, running = Slots(1), [], set()
+
+        async def worker() -> None:
+            while True:
+                await slots.acquire()
+                running.add(len(started))
+                started.append(len(running))
+
+        task = asyncio.create_task(worker())
+        counts = []
+        for size in (1, 3, 2):
+            slots.resize(size)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            counts.append(len(started))
+        slots.release()  # three under way, of two: none may follow
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        counts.append(len(started))
+        slots.release()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        counts.append(len(started))
+        task.cancel()
+        return counts
+
+    assert asyncio.run(use()) == [1, 3, 3, 3, 4]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import pytest
+import structlog
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError
 
 from orthoray.errors import MissingBands, NotFound, Unavailable
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.remote import Refusal, exposes, methods_of, remote
+from orthoray.telemetry import step
 from serve_app.analysis.deployment import AnalysisDeployment
 from serve_app.imagery.deployment import ImageryDeployment
 from serve_app.report.deployment import ReportDeployment
@@ -27,8 +29,10 @@ class Greeting(Protocol):
 
 class Greeter:
     error: BaseException | None = None
+    ids: Mapping[str, Any] = {}
 
     async def greet(self, name: str, *, loudly: bool = False) -> str:
+        self.ids = structlog.contextvars.get_contextvars()
         if self.error:
             raise self.error
         return f"hello {name}" + "!" * loudly
@@ -76,6 +80,22 @@ def service_behind(handle: Handle) -> Greeting:
 def test_a_call_goes_through() -> None:
     greeting = service_behind(Handle(Deployed()))
     assert asyncio.run(greeting.greet("field", loudly=True)) == "hello field!"
+
+
+def test_a_call_takes_part_in_its_callers_trace_and_bears_its_ids(spans: Any) -> None:
+    deployed = Deployed()
+    deployed.service.error = NotFound()
+
+    async def call() -> None:
+        with step("request", {"request_id": "r1"}, root=True), pytest.raises(NotFound):
+            await service_behind(Handle(deployed)).greet("field")
+
+    asyncio.run(call())
+    request, call_span = spans()["request"], spans()["greeting.greet"]
+    assert call_span.parent.span_id == request.context.span_id
+    assert call_span.attributes == {"orthoray.request_id": "r1", "refusal": "NotFound"}
+    assert call_span.status.is_unset
+    assert deployed.service.ids == {"request_id": "r1"}
 
 
 def test_what_a_deployment_defines_itself_stays() -> None:

@@ -8,8 +8,9 @@ import pytest
 from ray.exceptions import RayTaskError, WorkerCrashedError
 
 from actors import compute
-from actors.compute import MAX_ATTEMPTS, attempt, chore, insist, may_pass
-from orthoray.errors import NotFound, TruncatedImage, Unavailable, WrongState
+from actors.compute import MAX_ATTEMPTS, attempt, chore, code_of, insist, may_pass
+from actors.metrics import ATTEMPTS, FAILURES
+from orthoray.errors import MissingBands, NotFound, TruncatedImage, Unavailable, WrongState
 
 
 class Calls:
@@ -120,3 +121,33 @@ def test_what_may_pass() -> None:
     assert may_pass(ConnectionError())
     assert not may_pass(NotFound())
     assert not may_pass(RayTaskError("analyse", "trace", ValueError()))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TruncatedImage(), "bad_image"),
+        (MissingBands(), "impossible"),
+        (Unavailable(), "unavailable"),
+        (RayTaskError("analyse", "trace", ValueError()), "internal"),
+        (RayTaskError("analyse", "trace", TruncatedImage()).as_instanceof_cause(), "bad_image"),
+        (WorkerCrashedError(), "process_lost"),
+        (KeyError(), "internal"),
+    ],
+)
+def test_a_failure_is_counted_by_one_of_a_few_words(error: Exception, code: str) -> None:
+    assert code_of(error) == code
+
+
+def test_attempts_and_failures_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[tuple[str, ...]] = []
+    for counter in (ATTEMPTS, FAILURES):
+        monkeypatch.setattr(counter, "inc", lambda _, tags: counted.append(tuple(tags.values())))
+    through_the_queue(Calls(Unavailable()), Calls())
+    through_the_queue(Calls(TruncatedImage()), Calls())
+    asyncio.run(attempt(Calls(), Calls(), attempts=MAX_ATTEMPTS, what="report"))
+    assert counted == [
+        *(("analysis", "retried"), ("analysis", "done")),
+        *(("analysis", "failed"), ("analysis", "bad_image")),
+        ("report", "interrupted"),
+    ]

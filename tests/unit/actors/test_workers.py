@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,8 +39,13 @@ async def stream(values: tuple[Any, ...]) -> AsyncIterator[Any]:
         yield result(value)
 
 
+ORDER = SimpleNamespace(
+    run=SimpleNamespace(created_at=datetime.now(UTC)), report=SimpleNamespace(created_at=datetime.now(UTC))
+)
+
+
 class Service:
-    """Each method gives its answers in turn, the last one for ever; without any, True."""
+    """Each method gives its answers in turn, the last one for ever; without any, an order to start with, and True."""
 
     def __init__(self, **answers: list[Any]) -> None:
         self.answers = answers
@@ -48,7 +54,7 @@ class Service:
     def __getattr__(self, method: str) -> Any:
         async def call(*_: object) -> Any:
             self.calls.append(method)
-            answers = self.answers.get(method, [True])
+            answers = self.answers.get(method, [ORDER if method.startswith("start_") else True])
             return await result(answers.pop(0) if len(answers) > 1 else answers[0])
 
         return call

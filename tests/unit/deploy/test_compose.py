@@ -27,7 +27,7 @@ ONE_SHOT = {"migrate", "buckets", "serve"}
 DATABASES = ("imagery", "analysis", "report")
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(:[?-][^}]*)?\}")
 # Of Ray, Grafana and our own commands; all others have to be OrthoRay's settings.
-FOREIGN = re.compile(r"RAY_|GF_|(REDIS|WATCHER)_PASSWORD$|WORKER_CPUS$|GPU_COUNT$|LOG_")
+FOREIGN = re.compile(r"RAY_|GF_|(REDIS|WATCHER)_PASSWORD$|WORKER_CPUS$|GPU_COUNT$|LOG_|OTEL_")
 
 
 def example_keys(*, empty: bool = False) -> set[str]:

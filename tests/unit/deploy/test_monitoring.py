@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from actors.compute import INTERRUPTED, REASONS
+from actors.metrics import ALL
 
 ROOT = Path(__file__).parents[3]
 GRAFANA = ROOT / "deploy" / "grafana"
+DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards/orthoray.json").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
     "services"
 ]
@@ -57,10 +62,9 @@ def test_grafana_shows_ours_and_the_dashboards_that_ray_writes() -> None:
 
 
 def test_panels_ask_sources_that_there_are_and_do_not_overlap() -> None:
-    dashboard = json.loads((GRAFANA / "dashboards/orthoray.json").read_text(encoding="utf-8"))
     known = {source["uid"] for source in SOURCES}
     cells: set[tuple[int, int]] = set()
-    for panel in dashboard["panels"]:
+    for panel in DASHBOARD["panels"]:
         assert {target["datasource"]["uid"] for target in panel["targets"]} <= known
         place = panel["gridPos"]
         own = {
@@ -79,3 +83,33 @@ def test_grafana_reads_the_databases_as_a_role_that_only_reads() -> None:
     assert {source["secureJsonData"]["password"] for source in databases} == {"$WATCHER_PASSWORD"}
     for source in databases:
         assert "WATCHER_PASSWORD" in SERVICES[source["url"].split(":")[0]]["environment"]
+
+
+def test_panels_ask_for_metrics_and_labels_that_workers_tell() -> None:
+    told = {}
+    for metric in ALL:
+        name, labels = f"ray_{metric.info['name']}", set(metric.info["tag_keys"])
+        endings = {Counter: ["_total"], Gauge: [""], Histogram: ["_bucket", "_sum", "_count"]}[type(metric)]
+        told |= {name + ending: labels | {"le"} for ending in endings}
+    shown = set()
+    for panel in DASHBOARD["panels"]:
+        for query in (target["expr"] for target in panel["targets"] if "expr" in target):
+            for name, selector in re.findall(r"(ray_\w+)(\{[^}]*\})?", query):
+                shown.add(name)
+                assert name in told, query
+                grouped = re.findall(r"by \(([^)]*)\)", query)
+                labels = re.findall(r"(\w+)=", selector) + [
+                    label for group in grouped for label in group.split(", ")
+                ]
+                assert set(labels) <= told[name], query
+    unseen = {re.sub("_(bucket|sum|count)$", "", name) for name in told.keys() - shown} - {
+        re.sub("_(bucket|sum|count)$", "", name) for name in shown
+    }
+    assert unseen == set()
+
+
+def test_the_reference_tells_every_metric_and_every_reason() -> None:
+    page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    names = [f"ray_{metric.info['name']}" for metric in ALL]
+    words = [label for metric in ALL for label in metric.info["tag_keys"]] + [*REASONS.values(), INTERRUPTED]
+    assert [word for word in names + words if not re.search(rf"`{word}(_total)?`", page)] == []

@@ -11,6 +11,8 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from orthoray.remote import APPLICATION
+from orthoray.settings import Settings
+from serve_app.app import _replicas
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "deploy" / "serve.yaml").read_text(encoding="utf-8")
@@ -43,3 +45,12 @@ def test_all_run_where_the_settings_are(deployment: dict[str, Any]) -> None:
 def test_no_setting_travels_in_it() -> None:
     assert CONFIG["applications"][0]["args"] == {}
     assert "runtime_env" not in CONFIG["applications"][0]
+
+
+def test_replicas_follow_their_callers_as_they_do_by_the_setting() -> None:
+    """The file says for a cluster what MAX_REPLICAS says for `orthoray up`."""
+    code = _replicas(Settings(max_replicas=4))["autoscaling_config"].model_dump()
+    for deployment in CONFIG["applications"][0]["deployments"]:
+        told = deployment["autoscaling_config"]
+        assert told == {name: code[name] for name in told}
+    assert _replicas(Settings()) == {}

@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import structlog
+from starlette.testclient import TestClient
 
+from orthoray.errors import Unavailable
+from orthoray.logs import configure_logs
+from serve_app.gateway.api import create_api
+from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.middleware import FORM_OVERHEAD_BYTES, MAX_JSON_BYTES
 
 FORM = b"multipart/form-data; boundary=b"
@@ -90,3 +97,53 @@ def test_every_answer_has_its_own_request_id(house: Any) -> None:
     seen = {house.client.get(path).headers["x-request-id"] for path in ("/health", "/nothing", "/imagery")}
     seen |= {house.client_with({}).get("/imagery").headers["x-request-id"]}
     assert len(seen) == 4
+
+
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@pytest.fixture
+def traced(spans: Any, house: Any) -> Any:
+    """The same API, made where traces are wanted."""
+    services = Services(house.imagery, house.analysis, house.report, house.batches)
+    config = GatewayConfig(auth_mode="none", max_upload_bytes=1000, imagery_bucket="imagery")
+    return TestClient(create_api(services, house.storage, config), raise_server_exceptions=False)
+
+
+def test_a_request_takes_part_in_the_trace_of_its_client(traced: Any, spans: Any) -> None:
+    run = uuid4()
+    headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "X-Request-ID": "r1"}
+    assert traced.get(f"/analysis-runs/{run}?a=secret", headers=headers).status_code == 404
+    span = spans()["GET /analysis-runs/{run_id}"]
+    assert (span.context.trace_id, span.parent.span_id) == (int(TRACE_ID, 16), int(PARENT_ID, 16))
+    assert dict(span.attributes) == {
+        "http.request.method": "GET",
+        "http.route": "/analysis-runs/{run_id}",
+        "url.path": f"/analysis-runs/{run}",
+        "http.response.status_code": 404,
+        "orthoray.request_id": "r1",
+    }
+    assert span.status.is_unset
+
+
+def test_a_request_without_a_trace_begins_one_unless_it_is_a_probe(traced: Any, spans: Any) -> None:
+    for path in ("/health", "/ready", "/api/ping", "/no-such-path"):
+        traced.get(path, headers={"traceparent": "nonsense"})
+    (span,) = spans().values()
+    assert (span.name, span.parent) == ("GET", None)
+
+
+def test_only_our_own_failures_fail_a_span(traced: Any, house: Any, spans: Any) -> None:
+    house.fail(Unavailable())
+    assert traced.get("/reports").status_code == 503
+    house.fail(ZeroDivisionError())
+    assert traced.get("/imagery").status_code == 500
+    assert [spans()[name].status.is_ok for name in ("GET /reports", "GET /imagery")] == [False, False]
+
+
+def test_log_lines_bear_the_trace(traced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs()
+    traced.get("/imagery", headers={"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"})
+    structlog.reset_defaults()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "path=/imagery" in line]
+    assert f"trace_id={TRACE_ID}" in line
