@@ -16,6 +16,7 @@ import structlog
 
 from orthoray.batches import COLLECTION, SUMMARY, TABLE, ItemResult, ItemRow
 from orthoray.logs import configure_logs
+from orthoray.spectral.loops import load_compiled
 from pipelines.images import Ended, Job, do_item
 from pipelines.output import content_type_of
 from pipelines.planning import old_indices
@@ -107,6 +108,7 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
 
     def do_row(row: dict[str, Any]) -> dict[str, Any]:
         configure_logs()
+        load_compiled()
         item = Item.model_validate_json(row["item"])
         return {"source": item.source, "end": do_item(job, item)}
 

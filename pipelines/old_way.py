@@ -24,8 +24,9 @@ from orthoray.spectral.encoding import encoding_for
 from orthoray.spectral.engine import analyse_array, background_mask
 from orthoray.spectral.heatmap import heatmap_png
 from orthoray.spectral.legend import legend_dict
-from orthoray.spectral.masks import Mask
+from orthoray.spectral.masks import Mask, mask_rules
 from orthoray.spectral.orientation import UPRIGHT, orientation_of, turned
+from orthoray.spectral.palette import is_palette
 from orthoray.spectral.quiet import without
 from orthoray.spectral.raster import windows
 from orthoray.spectral.stack import Stack, open_stack, read_stack_window
@@ -115,8 +116,12 @@ def _index_map(stack: Stack, plan: Plan, orientation: int) -> npt.NDArray[np.flo
 def _nodata(stack: Stack, plan: Plan) -> Mask:
     """Where there is no data, bool (height, width) as stored."""
     numbers = [plan.band_map.numbers[name] for name in RGB]
-    mask: Mask = np.empty((stack.info.height, stack.info.width), dtype=np.bool_)
+    mask: Mask = np.zeros((stack.info.height, stack.info.width), dtype=np.bool_)
     with open_stack(stack) as datasets:
+        # a photo is decoded once more for its mask only where it can have one
+        rules = None if is_palette(datasets[0]) else mask_rules(datasets[0], numbers, plan.band_map.alpha)
+        if len(datasets) == 1 and rules is not None and rules.hides_nothing:
+            return mask
         for window in windows(stack.info):
             found = read_stack_window(datasets, stack, window, numbers, alpha=plan.band_map.alpha)
             mask[window.toslices()] = found[1]

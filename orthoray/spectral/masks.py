@@ -42,6 +42,11 @@ class MaskRules:
         return self.numbers + extra
 
     @property
+    def hides_nothing(self) -> bool:
+        """Whether every pixel is data, but for NaN."""
+        return not self.mask_bands and self.alpha is None and set(self.nodata) <= {None}
+
+    @property
     def needs_mask_band(self) -> bool:
         """Whether decoded bands do not suffice: `read_mask_band` tells the rest."""
         return bool(self.mask_bands)
