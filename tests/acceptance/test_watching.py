@@ -64,7 +64,7 @@ def test_one_trace_runs_from_the_request_to_the_pdf(
     assert not any(span.failed for span in spans)
     assert {span.attributes["orthoray.run_id"] for span in spans if span.service == "compute"} == {run["id"]}
     assert {span.attributes["orthoray.request_id"] for span in spans} == {request}
-    told = str([span.attributes for span in collected.spans])
+    told = str([span.attributes for span in spans])
     assert not [
         secret for secret in (stack.key, str(stack.home), "secret field", "heatmaps") if secret in told
     ]
