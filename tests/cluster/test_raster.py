@@ -222,6 +222,7 @@ def test_a_large_run_has_the_result_of_a_small_one(
     assert config.open().get_bytes("heatmaps", many.index_key) == raster
     assert config.open().get_bytes("heatmaps", many.heatmap_key) == picture
     assert (many.provenance.pop("way"), one.provenance.pop("way")) == ("blocks", "one task")
+    many.seconds = one.seconds = 0.0
     assert many == one
 
 
