@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orthoray.spectral.breaks import Cuts
+from orthoray.spectral.loops import loops
 from orthoray.spectral.texts import TEXTS, check_language
 from orthoray.spectral.thresholds import ThresholdSet
 
@@ -25,6 +26,10 @@ def class_counts(values: NDArray[Any], cuts: Cuts) -> tuple[int, int, int, int]:
         values: an index map of any shape and float dtype; NaN belongs to no class.
         cuts: three descending cuts; compared in the dtype of `values`.
     """
+    if values.dtype == np.float32 and values.flags.c_contiguous:
+        counts = np.zeros(len(cuts), np.int64)
+        valid = loops().count_above(values.reshape(1, -1), np.array(cuts, np.float32), counts)
+        return tuple(np.diff([0, *counts, valid]).tolist())
     above = [int(np.count_nonzero(values > cut)) for cut in cuts]
     below = int(np.count_nonzero(values <= cuts[2]))
     return above[0], above[1] - above[0], above[2] - above[1], below

@@ -70,6 +70,27 @@ def normalised_difference(first: Array, second: Array, out: Values) -> None:
 
 
 @_compiled
+def _count_above(row: Values, cuts: Values, above: Counts) -> None:
+    for place in range(cuts.size):
+        cut, count = cuts[place], np.int32(0)
+        for x in range(row.size):
+            count += np.int32(row[x] > cut)
+        above[place] += count
+
+
+@_compiled
+def count_above(values: Values, cuts: Values, above: Counts) -> Any:
+    valid = np.int64(0)
+    for y in range(values.shape[0]):
+        row, found = values[y], np.int32(0)
+        for x in range(row.size):
+            found += np.int32(row[x] == row[x])
+        valid += found
+        _count_above(row, cuts, above)
+    return valid
+
+
+@_compiled
 def tally(values: Values, cuts: Values, low: np.float32, high: np.float32, above: Counts) -> tuple[Any, ...]:
     rows, columns = values.shape
     # an accumulator for each column: sums that do not wait for one another
@@ -92,11 +113,7 @@ def tally(values: Values, cuts: Values, low: np.float32, high: np.float32, above
         for x in range(sums.size):
             value = row[x]
             sums[x] += np.float64(value) if value == value else 0.0
-        for place in range(cuts.size):
-            cut, count = cuts[place], np.int32(0)
-            for x in range(row.size):
-                count += np.int32(row[x] > cut)
-            above[place] += count
+        _count_above(row, cuts, above)
     if valid == 0:
         return valid, np.inf, -np.inf, 0.0, 0.0, outside
     total = 0.0

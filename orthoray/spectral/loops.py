@@ -40,6 +40,9 @@ class Loops(Protocol):
     def normalised_difference(self, first: Array, second: Array, out: Values) -> None:
         """`(first - second) / (first + second)` in float32, NaN where that is not finite."""
 
+    def count_above(self, values: Values, cuts: Values, above: Counts) -> int:
+        """Add to `above`, (cuts,), how many values are above each of `cuts`, and tell how many are not NaN."""
+
     def tally(
         self, values: Values, cuts: Values, low: np.float32, high: np.float32, above: Counts
     ) -> tuple[int, float, float, float, float, int]:
@@ -134,6 +137,7 @@ def warm_up(compiled: Loops) -> None:
             compiled.undo_differences(band, whole[0].copy())
         for target in (values.copy(), np.zeros((2, 3), np.float32)[:, 1:]):
             compiled.normalised_difference(whole[0], whole[0], target)
+    compiled.count_above(values, few, np.zeros(1, np.int64))
     compiled.tally(values, few, zero, one, np.zeros(1, np.int64))
     compiled.count_bins(values, zero, one, zero, one, counts)
     compiled.place_bins(values, zero, one, 0.0, 1.0, counts)

@@ -47,6 +47,12 @@ def normalised_difference(first: Array, second: Array, out: Values) -> None:
     scratch.give(b)
 
 
+def count_above(values: Values, cuts: Values, above: Counts) -> int:
+    for place, cut in enumerate(cuts):
+        above[place] += int(np.count_nonzero(values > cut))
+    return values.size - int(np.count_nonzero(np.isnan(values)))
+
+
 def tally(
     values: Values, cuts: Values, low: np.float32, high: np.float32, above: Counts
 ) -> tuple[int, float, float, float, float, int]:

@@ -69,6 +69,7 @@ def test_integers(data: st.DataObject, dtype: Any) -> None:
 def test_sums_and_counts(values: npt.NDArray[np.float32]) -> None:
     cuts = np.array([0.2, 0.1, -1.0], F32)
     with np.errstate(over="ignore", invalid="ignore"):
+        assert_equal("count_above", values, cuts, out=np.zeros(3, np.int64))
         assert_equal("tally", values, cuts, F32(-1), F32(1), out=np.zeros(3, np.int64))
         for low, high in ((-1.0, 1.0), (-0.5, 0.1)):
             span = F32(low), F32(high)
@@ -164,7 +165,7 @@ def test_loops_work_where_machine_code_cannot_be_kept(monkeypatch: pytest.Monkey
 
 def test_all_loops_are_there() -> None:
     names = [name for name in vars(Loops) if not name.startswith("_")]
-    assert len(names) == 12
+    assert len(names) == 13
     for name in names:
         assert callable(getattr(plain, name))
         assert callable(getattr(FAST, name))
