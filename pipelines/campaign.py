@@ -15,10 +15,11 @@ from typing import Any
 import structlog
 
 from orthoray.batches import COLLECTION, SUMMARY, TABLE, ItemResult, ItemRow
+from orthoray.errors import OrthoRayError
 from orthoray.logs import configure_logs
 from orthoray.spectral.loops import load_compiled
 from pipelines.images import Ended, Job, do_item
-from pipelines.output import content_type_of
+from pipelines.output import RESULT_FOLDERS, content_type_of
 from pipelines.planning import old_indices
 from pipelines.services import insist
 from pipelines.sources import Item
@@ -40,7 +41,6 @@ PIXELS_PER_BYTE = 4
 # Small files that are on their way to storage at once.
 _WRITING = 8
 
-RESULT_FOLDERS = ("heatmaps", "indices", "previews", "items")
 
 Spread = Callable[[Job, Sequence[Item]], Iterable[Ended]]
 
@@ -84,7 +84,11 @@ def run_campaign(
             tell(known + ends.total(), len(items))
     log.info("images done", **ends)
     rows = list(job.ledger.rows())
-    insist(lambda: _write(job, rows))
+    try:
+        insist(lambda: _write(job, rows))
+    except OrthoRayError as error:
+        job.ledger.close(f"{error.detail} Submit the batch again.")
+        raise
     states = Counter(row.status for row in rows)
     tally = Tally(len(rows), states["completed"], states["failed"], known, job.output.place)
     left = f"{tally.unfinished} images are not done: submit the batch again." if tally.unfinished else None
@@ -150,7 +154,8 @@ def _largest_memory() -> int:
     import ray
 
     nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray gives it no types
-    return int(max(node["Resources"].get("memory", 0) for node in nodes if node["Alive"]))
+    computing = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")]
+    return int(max((found.get("memory", 0) for found in computing), default=TASK_MEMORY_BYTES))
 
 
 def _write(job: Job, rows: Sequence[ItemRow]) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from orthoray.batches import BatchRequest, ItemRef, ItemResult, ItemRow
 from orthoray.contracts import DEFAULT_TENANT
 from orthoray.errors import BadInput
+from pipelines.output import RESULT_FOLDERS
 from pipelines.services import ask, batches
 
 # Rows of one call.
@@ -127,6 +128,10 @@ class FileLedger:
                 f"{self.folder.parent} holds the results of another batch (of other images, or another index): "
                 "choose another folder."
             )
+        if _read(owner) is None and (taken := self._foreign()):
+            raise BadInput(
+                f"{taken} holds files that are no batch's, and a batch removes what is not its own: choose another folder."
+            )
         _write(owner, str(self.batch_id))
         names = set()
         for item in items:
@@ -142,6 +147,11 @@ class FileLedger:
         for path in self.folder.glob("*.*"):
             if path.suffix in {".item", ".end", ".begun"} and path.stem not in names:
                 path.unlink(missing_ok=True)
+
+    def _foreign(self) -> Path | None:
+        """A folder for results that is in use, where there was no batch yet."""
+        folders = (self.folder.parent / name for name in RESULT_FOLDERS)
+        return next((folder for folder in folders if folder.is_dir() and any(folder.iterdir())), None)
 
     def waiting(self) -> set[str]:
         return {row.source for row in self.rows() if row.status != "completed"}

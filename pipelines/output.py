@@ -91,6 +91,10 @@ def opened(config: StorageConfig) -> Storage:
     return config.open()
 
 
+RESULT_FOLDERS = ("heatmaps", "indices", "previews", "items")
+"""Where a batch's results of images lie; files there that are none of its results are removed."""
+
+
 @dataclass(frozen=True)
 class FolderOutput:
     """A folder that all processes of the batch see."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+import structlog
 from pydantic import BaseModel
 
 from orthoray.batches import BatchRequest, ItemRef
@@ -18,6 +19,8 @@ from orthoray.ports import ImageryPort, ImageryQuery
 from orthoray.spectral.maskfiles import SUFFIX as MASK_SUFFIX
 from orthoray.spectral.maskfiles import is_mask, with_masks
 from orthoray.storage.base import ObjectInfo, Storage
+
+log = structlog.get_logger(__name__)
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".jp2", ".j2k"}
@@ -153,7 +156,11 @@ def image_files(paths: Iterable[Path]) -> Iterator[Path]:
     """The named files, and the images below the named folders, in order of their names."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if _is_image(p.name) and p.is_file())
+            for found in sorted(p for p in path.rglob("*") if _is_image(p.name) and p.is_file()):
+                if str(found).isprintable():
+                    yield found
+                else:
+                    log.warning("left out: its name is not readable, rename it", file=ascii(str(found)))
         elif path.is_file():
             yield path
         else:

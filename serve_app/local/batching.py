@@ -22,7 +22,7 @@ from serve_app.local.credentials import ray_token
 from serve_app.local.stack import Running, read_state
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobSubmissionClient
+    from ray.job_submission import JobStatus, JobSubmissionClient
 
 POLL_S = 0.5
 # A job whose driver was killed is noticed by Ray within seconds; a gateway under load may need as long for an answer.
@@ -126,7 +126,7 @@ def _watch(
     ):
         task = bar.add_task("Starting", total=None)
         while True:
-            status = client.get_job_status(submission_id)
+            status = _status(client, submission_id)
             batch = _ask(api, url)
             if batch is not None and batch.total:
                 told = "Analysing" if batch.open else "Writing the summary"
@@ -137,6 +137,21 @@ def _watch(
     if batch is None:
         raise OrthoRayError(_last_words(client, submission_id))
     return batch
+
+
+def _status(client: JobSubmissionClient, submission_id: str) -> JobStatus:
+    """Asked again while the dashboard is away."""
+    deadline = time.monotonic() + GATEWAY_TIMEOUT_S
+    while True:
+        try:
+            return client.get_job_status(submission_id)
+        except (RuntimeError, OSError) as error:  # OSError: those of requests, too
+            if time.monotonic() > deadline:
+                reason = type(error).__name__
+                raise OrthoRayError(
+                    f"The Ray dashboard does not answer ({reason}); the job goes on without. Run the command again."
+                ) from error
+        time.sleep(POLL_S)
 
 
 def _ask(api: httpx2.Client, url: str) -> Batch | None:

@@ -30,3 +30,14 @@ class TestFileLedger(LedgerContract):
         ledger.open(REQUEST, "p", [])
         with pytest.raises(BadInput, match="another batch"):
             FileLedger(tmp_path / "rows", REQUEST.batch_id("someone")).open(REQUEST, "p", [])
+
+
+def test_a_folder_with_files_of_others_is_refused_and_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "indices" / "mine.tif"
+    mine.parent.mkdir()
+    mine.write_bytes(b"not a batch's")
+    ledger = FileLedger(tmp_path / ".ledger", BATCH)
+    with pytest.raises(BadInput, match="choose another folder"):
+        ledger.open(REQUEST, "p", [])
+    assert mine.read_bytes() == b"not a batch's"
+    assert not (tmp_path / ".ledger" / "batch").exists()
