@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +75,24 @@ def run_campaign(
         OrthoRayError: the ledger or the output cannot be used. An image that cannot be analysed raises nothing.
     """
     job.ledger.open(job.request, job.parameters, items)
+    try:
+        rows, known = _carried_out(job, items, spread, tell)
+    except Exception as error:
+        reason = error.detail if isinstance(error, OrthoRayError) else f"unexpected: {type(error).__name__}"
+        with suppress(OrthoRayError):
+            job.ledger.close(f"The batch was interrupted ({reason}): submit it again.")
+        raise
+    states = Counter(row.status for row in rows)
+    tally = Tally(len(rows), states["completed"], states["failed"], known, job.output.place)
+    left = f"{tally.unfinished} images are not done: submit the batch again." if tally.unfinished else None
+    job.ledger.close(left)
+    return tally
+
+
+def _carried_out(
+    job: Job, items: Sequence[Item], spread: Spread, tell: Callable[[int, int], None] | None
+) -> tuple[list[ItemRow], int]:
+    """All rows of the batch, after what was missing has been done and written, and how many were known before."""
     waiting = job.ledger.waiting()
     todo = [item for item in items if item.source in waiting]
     known = len(items) - len(todo)
@@ -84,16 +103,8 @@ def run_campaign(
             tell(known + ends.total(), len(items))
     log.info("images done", **ends)
     rows = list(job.ledger.rows())
-    try:
-        insist(lambda: _write(job, rows))
-    except OrthoRayError as error:
-        job.ledger.close(f"{error.detail} Submit the batch again.")
-        raise
-    states = Counter(row.status for row in rows)
-    tally = Tally(len(rows), states["completed"], states["failed"], known, job.output.place)
-    left = f"{tally.unfinished} images are not done: submit the batch again." if tally.unfinished else None
-    job.ledger.close(left)
-    return tally
+    insist(lambda: _write(job, rows))
+    return rows, known
 
 
 def in_turn(job: Job, items: Sequence[Item]) -> Iterator[Ended]:

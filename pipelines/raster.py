@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 from rasterio.windows import Window
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from orthoray.errors import OrthoRayError, Unavailable
 from orthoray.spectral.blocks import Block, Grid, Task
@@ -68,7 +68,7 @@ def best_placement() -> Placement:
     probe = _has_device.remote()
     try:
         return Placement(GPU_LIBRARY) if ray.get(probe, timeout=_PROBE_TIMEOUT_S) else Placement()
-    except GetTimeoutError:  # they have other work
+    except RayError:  # they have other work, or are gone
         ray.cancel(probe)
         return Placement()
 

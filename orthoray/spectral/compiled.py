@@ -175,12 +175,12 @@ def halve(values: Values, sums: Values, counts: Bytes) -> None:
             up = (a if a == a else _NOTHING) + (b if b == b else _NOTHING)
             down = (c if c == c else _NOTHING) + (d if d == d else _NOTHING)
             ups, downs = np.uint8(a == a) + np.uint8(b == b), np.uint8(c == c) + np.uint8(d == d)
-            total[x] = up if alone else up + down
+            total[x] = up + (_NOTHING if alone else down)
             count[x] = ups if alone else ups + downs
         if columns % 2 == 1:
             a, c = upper[columns - 1], lower[columns - 1]
-            up, down = (a if a == a else _NOTHING), (c if c == c else _NOTHING)
-            total[columns // 2] = up if alone else up + down
+            up, down = (a if a == a else _NOTHING) + _NOTHING, (c if c == c else _NOTHING) + _NOTHING
+            total[columns // 2] = up + (_NOTHING if alone else down)
             count[columns // 2] = np.uint8(a == a) if alone else np.uint8(a == a) + np.uint8(c == c)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import warnings
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -115,12 +116,19 @@ def loops() -> Loops:
 
 
 def load_compiled() -> Loops:
-    """Load the machine code into this process, once; from then on `loops` gives it, in all threads."""
+    """Load the machine code into this process, once; from then on `loops` gives it, in all threads.
+
+    Where it cannot be had, a warning says why, and NumPy's loops stay.
+    """
     global _best  # noqa: PLW0603  # what a process has loaded is a fact about the process
     with _LOADING:
         if _best is None:
-            compiled = cast(Loops, importlib.import_module("orthoray.spectral.compiled"))
-            warm_up(compiled)
+            try:
+                compiled = cast(Loops, importlib.import_module("orthoray.spectral.compiled"))
+                warm_up(compiled)
+            except Exception as error:  # a full disk, an odd processor: slower is better than not at all
+                warnings.warn(f"without compiled loops: {error}", RuntimeWarning, stacklevel=2)
+                compiled = cast(Loops, plain)
             _best = compiled
     return _best
 

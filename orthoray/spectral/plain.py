@@ -91,8 +91,10 @@ def tally(
 
 def _by_columns(wide: Wide) -> float:
     """The sum of each column from the top, and of these from the left."""
+    # NumPy adds the values of a single column in pairs
+    sums = np.add.accumulate(wide)[-1] if wide.shape[1] == 1 else np.add.reduce(wide, axis=0)
     total = 0.0
-    for column in np.add.reduce(wide, axis=0).tolist():
+    for column in sums.tolist():
         total += column
     return total
 

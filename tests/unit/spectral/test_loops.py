@@ -94,6 +94,17 @@ def test_sums_and_counts(values: npt.NDArray[np.float32]) -> None:
             np.testing.assert_array_equal(np.sort(one), np.sort(other))
 
 
+def test_single_columns_and_negative_zeros() -> None:
+    column = np.random.default_rng(5).normal(0.4, 0.2, (512, 1)).astype(F32)
+    assert_equal("tally", column, np.zeros(1, F32), F32(-9), F32(9), out=np.zeros(1, np.int64))
+    sums = []
+    for one in (PLAIN, FAST):
+        found = np.ones((2, 2), F32)
+        one.halve(np.full((3, 3), -0.0, F32), found, np.zeros((2, 2), np.uint8))
+        sums.append(found.tobytes())
+    assert sums[0] == sums[1]
+
+
 @FEW
 @given(maps)
 def test_halves(values: npt.NDArray[np.float32]) -> None:
