@@ -25,6 +25,14 @@ CATALOGUE = ""
 TABLE = "statistics.parquet"
 COLLECTION = "collection.json"
 SUMMARY = "summary.pdf"
+FILE_TYPES = {
+    ".png": "image/png",
+    ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+}
+"""The media types of what a batch writes, by suffix."""
 
 
 class BatchRequest(BaseModel):

@@ -119,7 +119,9 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
     Tasks, not actors: a task of a lost node begins anew on any other, while an actor waits for room to be made again. Ray
     Data starts a task again for as long as it takes; how often one image may end its process is what `do_item` decides.
     """
-    import ray  # here: a batch in one process needs no Ray
+    import ray  # here, both: a batch in one process needs no Ray
+
+    from pipelines.raster import on_some_node
 
     def do_row(row: dict[str, Any]) -> dict[str, Any]:
         configure_logs()
@@ -136,7 +138,7 @@ def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
     ).map(
         do_row,
         num_cpus=1,
-        memory=min(memory_needed(job, items), _largest_memory()),
+        memory=on_some_node(memory_needed(job, items)),
     )
     for row in rows.iter_rows():
         yield row["end"]
@@ -158,15 +160,6 @@ def _pixels(item: Item) -> int:
     if item.imagery is not None:
         return item.imagery.width * item.imagery.height
     return PIXELS_PER_BYTE * sum(file.size_bytes for file in item.files)
-
-
-def _largest_memory() -> int:
-    """A task that asks for more than any node has would wait for ever."""
-    import ray
-
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray gives it no types
-    computing = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")]
-    return int(max((found.get("memory", 0) for found in computing), default=TASK_MEMORY_BYTES))
 
 
 def _write(job: Job, rows: Sequence[ItemRow]) -> None:

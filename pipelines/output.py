@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import UUID
 
+from orthoray.batches import FILE_TYPES
 from orthoray.contracts import DEFAULT_TENANT
 from orthoray.errors import NotFound
 from orthoray.keys import batch_prefix
@@ -148,14 +149,5 @@ class FolderOutput:
             Path(scratch).unlink(missing_ok=True)
 
 
-_TYPES = {
-    ".png": "image/png",
-    ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pdf": "application/pdf",
-}
-
-
 def content_type_of(name: str) -> str:
-    return _TYPES[Path(name).suffix]
+    return FILE_TYPES[Path(name).suffix]

@@ -151,7 +151,7 @@ def _starter(job: Any, placement: Placement, memory: int) -> Callable[[Window], 
     """What starts the tasks of a block. Each asks for its memory, so that no node is given more than it can hold."""
     resources: dict[str, Any] = {
         "num_cpus": 1,
-        "memory": _on_some_node(memory),
+        "memory": on_some_node(memory),
         "retry_exceptions": [Unavailable],
     }
     on_cpu = {**resources, "label_selector": dict(placement.cpu_labels)}
@@ -171,7 +171,7 @@ def _starter(job: Any, placement: Placement, memory: int) -> Callable[[Window], 
     return start
 
 
-def _on_some_node(memory: int) -> int:
+def on_some_node(memory: int) -> int:
     """The memory, or what the largest node has: Ray would wait for ever for a larger one."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's own
     computing = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")]

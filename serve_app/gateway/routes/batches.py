@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orthoray.batches import Batch
+from orthoray.batches import FILE_TYPES, Batch
 from orthoray.contracts import Page
 from orthoray.errors import NotFound
 from orthoray.storage.keys import check_key
@@ -15,15 +16,6 @@ from serve_app.gateway.context import Backend, Files, Limit, Next, link_to_next
 from serve_app.gateway.files import send_object
 
 router = APIRouter(prefix="/batches", tags=["batches"])
-
-# The suffixes of what a batch writes.
-TYPES = {
-    "png": "image/png",
-    "tif": "image/tiff",
-    "json": "application/json",
-    "parquet": "application/vnd.apache.parquet",
-    "pdf": "application/pdf",
-}
 
 
 @router.get("", summary="List batches, newest first")
@@ -51,7 +43,7 @@ async def get_file(
 ) -> Response:
     """`collection.json` is where to begin: its links lead to all others but `summary.pdf`."""
     batch = await services.batches.get_batch(caller.tenant, batch_id)
-    kind = TYPES.get(name.rpartition(".")[2])
+    kind = FILE_TYPES.get(PurePosixPath(name).suffix)
     if kind is None:
         raise NotFound("A batch has no such file: collection.json names those that it has.")
     return await send_object(
