@@ -195,9 +195,8 @@ def _reduced(sums: Values, counts: npt.NDArray[Any], halvings: int) -> Values:
 
 def means(sums: Values, counts: npt.NDArray[Any]) -> Values:
     """Averages of the valid pixels, NaN where there is none, or where their sum is more than float32 holds."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Values = np.divide(sums, counts, dtype=np.float32)
-    found[~np.isfinite(found)] = np.nan
+    found: Values = np.empty(sums.shape, np.float32)
+    loops().average(sums, counts, found)
     return found
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -31,6 +30,7 @@ from rasterio.io import MemoryFile
 from orthoray.spectral.blocks import LEVELS, Block, Grid, Tile, encoded_tiles, halved, means
 from orthoray.spectral.encoding import Encoding
 from orthoray.spectral.georeference import Affine6
+from orthoray.spectral.moves import Move, copy_all
 from orthoray.spectral.raster import GDAL_OPTIONS, PathLike
 from orthoray.spectral.statistics import Statistics
 
@@ -116,11 +116,17 @@ class CogWriter:
             target.write(self._patched(header))
             for level in sorted(small, reverse=True):
                 target.writelines(small[level])
-            for level in spooled:
-                target.flush()
-                self._spools[level].flush()
-                for start, size in zip(waiting[level].flat, self._sizes[level].flat, strict=True):
-                    _append(self._spools[level], int(start), int(size), target)
+        moves = [
+            Move(self._spools[level].fileno(), start, place, size)
+            for level in spooled
+            for start, place, size in zip(
+                *(a.ravel().tolist() for a in (waiting[level], self._offsets[level], self._sizes[level])),
+                strict=True,
+            )
+        ]
+        for spool in self._spools:
+            spool.flush()
+        copy_all(moves, finished)
         finished.replace(self._destination)
 
     def _small_overviews(self) -> dict[int, list[bytes]]:
@@ -216,27 +222,6 @@ def stage(destination: PathLike, grid: Grid, encoding: Encoding) -> Iterator[Cog
             yield CogWriter(folder, target, grid, encoding, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _append(source: BinaryIO, start: int, size: int, target: BinaryIO) -> None:
-    """Append `size` bytes of one file to another; both have nothing buffered.
-
-    Raises `OSError` where the source ends before that.
-    """
-    while size > 0 and hasattr(os, "sendfile"):
-        try:
-            sent = os.sendfile(target.fileno(), source.fileno(), start, size)
-        except OSError:  # a file system that cannot, or one that is full: writing will tell
-            break
-        if sent == 0:
-            break
-        start, size = start + sent, size - sent
-    source.seek(start)
-    rest = source.read(size)
-    if len(rest) < size:
-        raise OSError("a temporary file of the index raster is too short")
-    target.write(rest)
-    target.flush()
 
 
 def _geo_tags(crs_wkt: str | None, transform: Affine6 | None) -> list[tuple[Any, ...]]:

@@ -185,6 +185,15 @@ def halve(values: Values, sums: Values, counts: Bytes) -> None:
 
 
 @_compiled
+def average(sums: Values, counts: Array, out: Values) -> None:
+    for y in range(out.shape[0]):
+        totals, numbers, row = sums[y], counts[y], out[y]
+        for x in range(row.size):
+            value = totals[x] / np.float32(numbers[x])
+            row[x] = value if abs(value) < _INFINITY else _NAN
+
+
+@_compiled
 def predict(values: Values, out: Bytes) -> None:
     rows, columns = values.shape
     patterns = values.view(np.uint32)

@@ -96,6 +96,9 @@ class Loops(Protocol):
         `sums` and `counts` are half as high and wide, rounded up.
         """
 
+    def average(self, sums: Values, counts: Array, out: Values) -> None:
+        """`sums / counts` in float32, of unsigned counts; NaN where that is not finite."""
+
     def predict(self, values: Values, out: Bytes) -> None:
         """TIFF's floating-point predictor: the bytes of a row by significance, the highest first, then differences of
         neighbours. `out` is (rows, 4 * columns); both are contiguous."""
@@ -151,6 +154,8 @@ def warm_up(compiled: Loops) -> None:
     compiled.place_bins(values, zero, one, 0.0, 1.0, counts)
     compiled.gather(values, zero, one, 0.0, 1.0, counts, np.zeros(4, np.float32))
     compiled.halve(values, sums, np.zeros((1, 1), np.uint8))
+    for kind in (np.uint8, np.uint32):
+        compiled.average(sums, np.ones((1, 1), kind), sums.copy())
     compiled.predict(values, np.zeros((2, 8), np.uint8))
     of_photo = np.zeros((2, 2, 3), np.uint8)[..., 0]
     compiled.look_up(of_photo, of_photo, np.zeros((256, 256), np.float32), values.copy())

@@ -16,8 +16,8 @@ from orthoray.spectral.scratch import own_scratch
 Values = npt.NDArray[np.float32]
 Wide = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Counts = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
+Counts = npt.NDArray[np.int64]
 
 _PIECE = 1 << 16  # scratch of this many values stays in the processor's cache
 
@@ -196,6 +196,12 @@ def halve(values: Values, sums: Values, counts: Bytes) -> None:
         np.add(pairs[0::2], pairs[1::2], out=sums)
     few = ones[:, 0::2] + ones[:, 1::2]
     np.add(few[0::2], few[1::2], out=counts)
+
+
+def average(sums: Values, counts: Array, out: Values) -> None:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.divide(sums, counts, dtype=np.float32, out=out)
+    out[~np.isfinite(out)] = np.nan
 
 
 def predict(values: Values, out: Bytes) -> None:

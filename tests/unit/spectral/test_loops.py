@@ -118,6 +118,9 @@ def test_halves(values: npt.NDArray[np.float32]) -> None:
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert found[0][1].sum() == np.count_nonzero(~np.isnan(values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert_equal("average", found[0][0], found[0][1], out=np.zeros(half, F32))
+        assert_equal("average", found[0][0], found[0][1].astype(np.uint32) << 24, out=np.zeros(half, F32))
 
 
 @FEW
@@ -176,7 +179,7 @@ def test_loops_work_where_machine_code_cannot_be_kept(monkeypatch: pytest.Monkey
 
 def test_all_loops_are_there() -> None:
     names = [name for name in vars(Loops) if not name.startswith("_")]
-    assert len(names) == 13
+    assert len(names) == 14
     for name in names:
         assert callable(getattr(plain, name))
         assert callable(getattr(FAST, name))
