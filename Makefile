@@ -29,8 +29,8 @@ test: lint  ## run all tests, with real servers, Ray and processes
 	@$(BIN)/python -m pytest tests/integration tests/acceptance
 	@$(BIN)/python -m pytest tests/cluster
 
-test-fast: $(READY)  ## run the tests that need neither Ray nor servers
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
+test-fast: $(READY)  ## run the quick tests, which need neither Ray nor servers
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto -m "not slow" tests/unit
 
 bench: $(READY)  ## measure beside GDAL, Orfeo ToolBox and numpy (about 7 GB of inputs, a quarter of an hour)
 	@$(BIN)/python -m benchmarks

@@ -76,6 +76,7 @@ def test_files_in_a_folder(image: Path, tmp_path: Path) -> None:
     assert (out / "field[1]-NDVI.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["ru", "ro"])
 def test_the_report_is_in_its_language_throughout(image: Path, tmp_path: Path, language: str) -> None:
     options = (
@@ -255,6 +256,7 @@ def test_a_report_that_fails_is_not_told_of_the_folder(image: Path, monkeypatch:
     assert analyze(image, "--out", image.parent, "--report").exception is failure
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_does_not_import_ray(image: Path) -> None:
     done = in_a_process(image, "--index", "NDVI_emp", "--bands", "R,G,B,N", cwd=image.parent)
     assert done.returncode == 1
@@ -264,6 +266,7 @@ def test_a_process_of_its_own_does_not_import_ray(image: Path) -> None:
     assert (image.parent / "field[1]-NDVI.pdf").exists()
 
 
+@pytest.mark.slow
 def test_an_error_is_one_line_with_the_name_as_it_is(tmp_path: Path) -> None:
     done = in_a_process("field[/1].tif", cwd=tmp_path)
     assert done.returncode == 1

@@ -180,6 +180,7 @@ def test_what_is_mounted_is_there() -> None:
             assert source in COMPOSE["volumes"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(DOCKER_COMPOSE is None, reason="docker-compose is not installed")
 def test_docker_compose_reads_it(tmp_path: Path) -> None:
     whole, partial = tmp_path / "whole", tmp_path / "partial"

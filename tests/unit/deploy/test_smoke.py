@@ -71,6 +71,7 @@ def test_nobody_there_is_one_line() -> None:
     assert answer.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

@@ -30,6 +30,7 @@ def test_only_allowed_packages_are_imported(path):
             assert name.split(".")[1] in ALLOWED_OF_OURS
 
 
+@pytest.mark.slow
 def test_nothing_heavy_comes_with_it():
     code = f"""
 import importlib, sys

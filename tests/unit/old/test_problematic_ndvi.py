@@ -76,6 +76,7 @@ def test_the_command_reports_errors_without_a_traceback(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("Не удалось записать")
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module(tmp_path):
     write_field(tmp_path / "in.png")
     command = [

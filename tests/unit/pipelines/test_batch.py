@@ -175,6 +175,7 @@ def test_what_does_not_answer_leaves_the_image_for_another_job(
     assert (tally.completed, tally.failed, tally.unfinished) == (0, 1, 4)
 
 
+@pytest.mark.slow
 def test_errors_that_nobody_expected_are_rows_too(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def both(
     return one, many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "device"),
     [*((layout, None) for layout in LAYOUTS), ("tiles", "array_api_strict"), ("strips", "array_api_strict")],

@@ -164,6 +164,7 @@ def rendered(config: StorageConfig, order: ReportOrder) -> tuple[str, str]:
     return words, "".join(page.get_contents().get_data().decode("latin-1") for page in pdf.pages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "words"), [("ru", "NDVI, культура: кукуруза"), ("ro", "cultura: porumb")]
 )
@@ -178,6 +179,7 @@ def test_a_report_tells_the_source_of_its_thresholds_in_its_language(
     assert "earlier program" not in text
 
 
+@pytest.mark.slow
 def test_a_users_own_styles_change_the_report(
     config: StorageConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_thresholds_of_each_image_are_not_added_up(content: CampaignContent) -> 
     assert "80.0%" not in text
 
 
+@pytest.mark.slow
 def test_rows_beyond_the_limit_are_counted(content: CampaignContent) -> None:
     many = [CampaignImage(f"n{number}") for number in range(MAX_ROWS + 7)]
     assert "7 more stand in the table statistics.parquet" in text_of(replace(content, images=many))

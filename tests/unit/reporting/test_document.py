@@ -234,6 +234,7 @@ def test_notes_stand_beside_the_conclusion() -> None:
     assert "Первое." in text_of(report_pdf(whole("ru", conclusion=None, notes=("Первое.",))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "titles", "largest"),
     [
@@ -254,6 +255,7 @@ def test_where_classes_are_not_health_nothing_is_called_healthy(
     assert healthy in text_of(report_pdf(whole(language)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_size_of_classes_by_the_image_itself_is_no_key_figure(language: str) -> None:
     largest = Texts(language)("largest_class", label="")
@@ -303,6 +305,7 @@ def test_a_big_photo_makes_a_small_report() -> None:
     assert len(report_pdf(whole(original=noise_jpeg(2400, 1800)))) < 700_000
 
 
+@pytest.mark.slow
 def test_hostile_and_endless_words_are_shown_literally() -> None:
     long = HOSTILE * 200
     content = whole(
@@ -327,6 +330,7 @@ def test_an_endless_word_as_conclusion() -> None:
     assert 3 <= pages_of(pdf) <= 6
 
 
+@pytest.mark.slow
 def test_many_classes_go_over_pages_and_repeat_their_head() -> None:
     rows = tuple(ClassRow(label=f"class {i}", pixels=i, percent=1.0, color="#123456") for i in range(100))
     pdf = report_pdf(whole(classes=rows))
@@ -349,6 +353,7 @@ def test_a_language_without_reports_is_refused() -> None:
         report_pdf(ReportContent(language="fr"))
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         StatisticsFacts,

@@ -54,6 +54,7 @@ def test_objects_and_lists_become_a_line() -> None:
     assert records.listed({}) is None
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -58,6 +58,7 @@ def test_unreadable_pictures_leave_notes(tmp_path: Path) -> None:
     assert words.count("Изображение не удалось показать") == 2
 
 
+@pytest.mark.slow
 def test_a_long_text_flows_on() -> None:
     pdf = simple_report_pdf(None, None, "слово & <b> " * 1500, None, "VARI", CREATED)
     assert len(PdfReader(BytesIO(pdf)).pages) > 2

@@ -558,6 +558,7 @@ def test_an_index_raster_in_steps(write_tiff: WriteTiff, tmp_path: Path) -> None
     assert off.max() <= 0.00005 + 1e-7
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_raster(
     write_tiff: WriteTiff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,6 +248,7 @@ def everything(path: Path) -> tuple[Any, ...]:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "write",
     [

@@ -149,6 +149,7 @@ def test_tables() -> None:
     np.testing.assert_array_equal(target, photo[..., 1] * F32(256) + photo[..., 0])
 
 
+@pytest.mark.slow
 def test_a_process_begins_with_plain_loops_and_loads_the_others_once() -> None:
     told = subprocess.run(
         [

@@ -329,6 +329,7 @@ class Endless:
         return MapSource(values, None).rows(Window(0, 0, window.width, window.height))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_raster(monkeypatch: pytest.MonkeyPatch, canvas: RasterInfo) -> None:
     monkeypatch.setattr(module, "FULL_PIXELS", 5000)
     monkeypatch.setattr(module, "PICTURE_PIXELS", 500)

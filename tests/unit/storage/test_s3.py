@@ -30,6 +30,7 @@ def test_refuses_what_is_no_endpoint(endpoint: str) -> None:
         S3Storage(endpoint, "key", "secret")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_unavailable_soon_and_discreetly() -> None:
     storage = S3Storage("127.0.0.1:1", "the-key", "the-secret")
     started = time.monotonic()
