@@ -9,28 +9,15 @@ import structlog
 from ray.exceptions import RayError, RayTaskError
 
 from actors.metrics import ATTEMPTS, FAILURES
-from orthoray.errors import (
-    Impossible,
-    NotAnImage,
-    NotFound,
-    OrthoRayError,
-    TooLarge,
-    Unavailable,
-    WrongState,
-)
+from orthoray import errors
+from orthoray.errors import OrthoRayError, Unavailable
 
 MAX_ATTEMPTS = 5
 # Between the calls of `insist`: long enough for a replica to be replaced.
 INSIST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
 # The reasons that failures are counted by; the first class that fits.
 REASONS: Mapping[type[BaseException], str] = {
-    NotAnImage: "bad_image",
-    TooLarge: "too_large",
-    Impossible: "impossible",
-    NotFound: "gone",
-    WrongState: "not_wanted",
-    Unavailable: "unavailable",
-    OrthoRayError: "refused",
+    **errors.REASONS,
     RayTaskError: "internal",
     RayError: "process_lost",
     Exception: "internal",

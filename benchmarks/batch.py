@@ -32,7 +32,7 @@ from benchmarks.peers import six_indices
 from pipelines.batch import find_items, make_job, read_request
 from pipelines.campaign import on_ray
 from pipelines.images import Job, do_item
-from pipelines.sources import Item
+from pipelines.sources import Items
 
 WORKERS = 2
 BROKER = "ORTHORAY_BENCHMARK_BROKER"
@@ -73,13 +73,12 @@ def photos(folder: Path, count: int, width: int, height: int) -> Path:
     return folder
 
 
-def a_batch(source: Path) -> tuple[Job, list[Item]]:
+def a_batch(source: Path) -> tuple[Job, Items]:
     """A batch of which nothing is done."""
     out = Path(tempfile.mkdtemp(dir=source.parent))
     job = make_job(read_request(prefix=str(source), index="NDVI_emp"), out)
     items = find_items(job)
-    job.ledger.open(job.request, job.parameters, items)
-    return job, items
+    return job.begun(items), items
 
 
 def ours(source: Path) -> float:

@@ -9,18 +9,26 @@ from pathlib import PurePath
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from orthoray.contracts import Findings, Imagery, Language
+from orthoray.moments import Moment
 from orthoray.options import AnalysisWish
 from orthoray.storage.keys import safe_filename
 
-BatchStatus = Literal["running", "completed", "failed"]
+BatchStatus = Literal["running", "completed", "failed", "interrupted"]
+"""`interrupted` is what a running batch is called whose job has given no sign of life lately."""
 ItemStatus = Literal["waiting", "processing", "completed", "failed"]
 Bounds = tuple[float, float, float, float]
 
 CATALOGUE = ""
 """The source that is the whole catalogue."""
+SCHEME = "s3://"
+"""How sources in storage begin."""
+MAX_SOURCE = 1024
+BEAT_S = 10.0
+"""How often the job of a batch gives a sign of life."""
+SUPERSEDED = "Another job has taken over this batch: this one ends here and removes nothing. What it has computed counts."
 # What tells of a whole batch, below its folder.
 TABLE = "statistics.parquet"
 COLLECTION = "collection.json"
@@ -35,7 +43,28 @@ FILE_TYPES = {
 """The media types of what a batch writes, by suffix."""
 
 
-class BatchRequest(BaseModel):
+class BatchWish(BaseModel):
+    """What a batch was asked for, as it is shown: of a folder on the server its name alone."""
+
+    source: str = CATALOGUE
+    bbox: Bounds | None = None
+    captured_after: Moment | None = None
+    captured_before: Moment | None = None
+    wish: AnalysisWish = AnalysisWish(index_type="NDVI")
+    language: Language = "en"
+    report: bool = False
+
+    @property
+    def shown_source(self) -> str:
+        """The source without the server's folders."""
+        return PurePath(self.source).name if self.source.startswith("/") else self.source
+
+    def shown(self) -> BatchWish:
+        """The wish as people may see it."""
+        return BatchWish(**{**dict(self), "source": self.shown_source})
+
+
+class BatchRequest(BatchWish):
     """Which images, and what is computed of each; `report` asks for the summary as a PDF too.
 
     `source` is empty for the catalogue, else a prefix in storage (`s3://bucket/prefix/`) or an absolute folder. The
@@ -44,20 +73,40 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    source: str = CATALOGUE
-    bbox: Bounds | None = None
-    captured_after: datetime | None = None
-    captured_before: datetime | None = None
-    wish: AnalysisWish = AnalysisWish(index_type="NDVI")
-    language: Language = "en"
-    report: bool = False
+    @field_validator("source")
+    @classmethod
+    def _is_a_source(cls, source: str) -> str:
+        if len(source) > MAX_SOURCE:
+            raise ValueError(f"a prefix or folder has at most {MAX_SOURCE} characters")
+        if not source.isprintable():
+            raise ValueError("a prefix or folder has no line breaks or other characters that cannot be seen")
+        if source.startswith(SCHEME):
+            if not source.removeprefix(SCHEME).partition("/")[0]:
+                raise ValueError("a prefix in storage names its bucket: s3://imagery/2026/")
+        elif source != CATALOGUE and not source.startswith("/"):
+            raise ValueError("a source is a prefix like s3://imagery/2026/ or the full path of a folder")
+        return source
+
+    @field_validator("bbox")
+    @classmethod
+    def _is_on_earth(cls, bbox: Bounds | None) -> Bounds | None:
+        if bbox is not None:
+            west, south, east, north = bbox
+            # NaN fails every comparison
+            if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+                raise ValueError(
+                    "west,south,east,north are degrees, with -180 <= west <= east <= 180 and -90 <= south <= north <= 90"
+                )
+        return bbox
 
     @model_validator(mode="after")
-    def _filters_need_the_catalogue(self) -> BatchRequest:
+    def _filters_fit(self) -> BatchRequest:
         if self.source != CATALOGUE and (self.bbox or self.captured_after or self.captured_before):
             raise ValueError(
                 "place and time select from the catalogue only: leave out the prefix or the filters"
             )
+        if self.captured_after and self.captured_before and self.captured_after > self.captured_before:
+            raise ValueError("captured_after lies after captured_before: exchange them")
         return self
 
     def batch_id(self, tenant: str) -> UUID:
@@ -65,6 +114,15 @@ class BatchRequest(BaseModel):
         which is added one day changes no id."""
         asked = digest_of(self.model_dump(mode="json", exclude={"report"}, exclude_defaults=True))
         return uuid5(NAMESPACE_URL, f"orthoray:batch:{tenant}:{asked}")
+
+
+class Listing(BaseModel):
+    """The images of a batch as one job listed them, and the digest of what is computed of each: in its name rows are
+    changed. The batch knows the listing of its newest job; those of jobs before it count no more."""
+
+    batch_id: UUID
+    id: UUID
+    parameters: str
 
 
 class ItemRef(BaseModel):
@@ -88,6 +146,14 @@ class ItemResult(BaseModel):
     imagery: Imagery
     findings: Findings
     files: dict[str, str]
+    seconds: float = 0.0
+    """How long it took to compute; none where the result was known."""
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels were analysed."""
+        found = self.findings.statistics
+        return found.valid_pixels + found.nodata_pixels + found.invalid_pixels + found.background_pixels
 
     @property
     def name(self) -> str:
@@ -103,20 +169,26 @@ class ItemRow(ItemRef):
 
 
 class Batch(BaseModel):
-    """A batch and how far it is; its results are in `bucket` below `prefix`, which a person finds at `place`."""
+    """A batch and how far it is; its results are in `bucket` of the installation's storage, below `prefix`. `seen_at` is when
+    its job last gave a sign of life."""
 
     id: UUID
     status: BatchStatus
-    request: BatchRequest
+    request: BatchWish
     bucket: str
     prefix: str
-    place: str
     total: int = 0
     completed: int = 0
     failed: int = 0
     error: str | None = None
     created_at: datetime
+    seen_at: datetime | None = None
     completed_at: datetime | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the results are, as sources of batches are written."""
+        return f"{SCHEME}{self.bucket}/{self.prefix}"
 
     @property
     def open(self) -> int:

@@ -5,6 +5,7 @@ How an exception becomes an HTTP status stands in one table, `serve_app.gateway.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -76,3 +77,20 @@ class Unavailable(OrthoRayError):
 
 class ConfigurationError(OrthoRayError):
     """A setting is wrong."""
+
+
+REASONS: Mapping[type[BaseException], str] = {
+    NotAnImage: "bad_image",
+    TooLarge: "too_large",
+    Impossible: "impossible",
+    NotFound: "gone",
+    WrongState: "not_wanted",
+    Unavailable: "unavailable",
+    OrthoRayError: "refused",
+}
+"""The words that failures are counted by; the first class that fits."""
+
+
+def reason_code(error: BaseException) -> str:
+    """One of the words of `REASONS`; "internal" for what nobody foresaw."""
+    return next((code for kind, code in REASONS.items() if isinstance(error, kind)), "internal")

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orthoray.batches import Batch, BatchRequest, ItemRef, ItemResult, ItemRow
+from orthoray.batches import Batch, BatchRequest, ItemRef, ItemResult, ItemRow, Listing
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
@@ -150,38 +150,47 @@ class AnalysisPort(Protocol):
 
 class BatchPort(Protocol):
     """The ledger of batches, which the analysis-service keeps. An item that is completed stays so until its content or
-    the parameters change; every call may be repeated."""
+    the parameters change; every call may be repeated.
+
+    A batch has one job at a time, whose listing it knows. What a job before it still does comes too late: `enlist`,
+    `end_listing` and `close_batch` raise `WrongState` then.
+    """
 
     async def storage_config(self) -> StorageConfig:
         """Where images and results lie, for jobs inside the cluster: they get no secrets by other ways."""
 
-    async def open_batch(self, tenant: str, request: BatchRequest) -> Batch:
-        """The batch of a request, under way (again)."""
+    async def open_batch(self, tenant: str, request: BatchRequest, listing: Listing) -> Batch:
+        """The batch of a request, under way (again); from now on its listing is this one."""
 
-    async def enlist(self, batch_id: UUID, listing: UUID, parameters: str, items: Sequence[ItemRef]) -> None:
+    async def enlist(self, listing: Listing, items: Sequence[ItemRef]) -> None:
         """These images belong to the batch; those that are not completed with these parameters wait (again)."""
 
-    async def end_listing(self, batch_id: UUID, listing: UUID) -> None:
-        """No others than those of this listing belong to it."""
+    async def end_listing(self, listing: Listing) -> None:
+        """No others than those of this listing belong to the batch."""
+
+    async def beat(self, listing: Listing) -> bool:
+        """A sign of life of the batch's job; whether it is still the batch's."""
 
     async def waiting_items(self, batch_id: UUID) -> list[str]:
         """The sources of the images that are not completed."""
 
-    async def start_item(self, batch_id: UUID, item: ItemRef) -> int | None:
+    async def start_item(self, listing: Listing, item: ItemRef) -> int | None:
         """Mark an image as being worked on: how many times that happened; None when there is nothing to do any more."""
 
     async def find_result(self, tenant: str, key: str) -> ItemResult | None:
         """A result of the same content by the same parameters, of whichever batch."""
 
-    async def complete_item(self, batch_id: UUID, item: ItemRef, result: ItemResult) -> bool:
-        """Store the result; False when it came too late to matter."""
+    async def complete_item(self, listing: Listing, item: ItemRef, result: ItemResult) -> bool:
+        """Store the result; False when it came too late to matter, or the image or the parameters are others by now.
+        It counts from a job that was replaced, too."""
 
-    async def fail_item(self, batch_id: UUID, item: ItemRef, reason: str) -> bool: ...
+    async def fail_item(self, listing: Listing, item: ItemRef, reason: str, code: str) -> bool:
+        """Store why there is no result; `code` is a word of `orthoray.errors.REASONS`, for counting."""
 
     async def batch_items(self, batch_id: UUID, after: str, limit: int) -> list[ItemRow]:
         """The images whose source comes after `after`, in its order."""
 
-    async def close_batch(self, batch_id: UUID, error: str | None) -> None:
+    async def close_batch(self, listing: Listing, error: str | None) -> None:
         """The job is over: its results are complete, or it failed for this reason."""
 
     async def get_batch(self, tenant: str, batch_id: UUID) -> Batch: ...

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["internal", "server", "consumer"]
 Attributes = Mapping[str, str | int]
 
-IDS = ("request_id", "imagery_id", "run_id", "report_id")
+IDS = ("request_id", "imagery_id", "run_id", "report_id", "batch_id")
 """What log lines and spans are found by."""
 TRACE = ("traceparent", "tracestate")
 """The headers of W3C Trace Context."""

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from orthoray.batches import CATALOGUE, BatchRequest
+from orthoray import telemetry
+from orthoray.batches import CATALOGUE, SCHEME, BatchRequest
 from orthoray.contracts import DEFAULT_TENANT
 from orthoray.errors import BadInput, ConfigurationError, OrthoRayError
 from orthoray.logs import configure_logs
@@ -25,11 +26,11 @@ from orthoray.settings import load_settings
 from orthoray.storage.base import Storage
 from pipelines import services
 from pipelines.campaign import Spread, Tally, on_ray, run_campaign
-from pipelines.images import Job
+from pipelines.images import TRACED_AS, Job
 from pipelines.ledger import FileLedger, ServiceLedger
 from pipelines.output import FolderOutput, StoredOutput
 from pipelines.planning import check_wish
-from pipelines.sources import SCHEME, Item, catalogue_items, folder_items, prefix_items
+from pipelines.sources import Items, catalogue_items, folder_items, prefix_items
 
 # Of a folder of results; hidden, so that nobody takes its files for results.
 LEDGER = ".ledger"
@@ -47,15 +48,13 @@ def read_request(
     captured_before: datetime | None = None,
     options: str | None = None,
 ) -> BatchRequest:
-    """The request as a person types it; `options` are further fields of an analysis as JSON.
+    """The request as a person types it; `options` are further fields of an analysis as a JSON object.
 
     Raises:
         BadInput: an option is not written as it has to be.
     """
+    more = _read_options(options)
     try:
-        more = dict(json.loads(options)) if options else {}
-        if unknown := more.keys() - AnalysisWish.model_fields:
-            raise BadInput(f"--options: an analysis has no field {min(unknown)[:64]}.")
         asked: dict[str, Any] = {
             "source": source_of(prefix),
             "wish": {"index_type": index, **({"crop": crop} if crop else {}), **more},
@@ -67,15 +66,40 @@ def read_request(
         }
         request = BatchRequest.model_validate(asked)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(
-            f"{field or 'The batch'}: {str(first['msg']).removeprefix('Value error, ')}."
-        ) from None
-    except (ValueError, TypeError):
-        raise BadInput('--options takes JSON, such as {"thresholds": "quantiles"}.') from None
+        raise BadInput(_plain(error)) from None
     check_wish(request.wish)
     return request
+
+
+def _read_options(options: str | None) -> dict[str, Any]:
+    try:
+        more = json.loads(options) if options else {}
+    except ValueError:
+        more = None
+    if not isinstance(more, dict):
+        raise BadInput('--options takes a JSON object, such as {"thresholds": "quantiles"}.')
+    if unknown := more.keys() - AnalysisWish.model_fields:
+        raise BadInput(
+            f"--options: an analysis has no field {min(unknown)[:64]}; it has {', '.join(sorted(AnalysisWish.model_fields))}."
+        )
+    return more
+
+
+def _plain(error: ValidationError) -> str:
+    """The first of the reasons."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field or 'The batch'}: {str(first['msg']).removeprefix('Value error, ')}."
+
+
+def _received(request: str) -> BatchRequest:
+    """A request that another program sends. Raises as `read_request`."""
+    try:
+        wanted = BatchRequest.model_validate_json(request)
+    except ValidationError as error:
+        raise BadInput(_plain(error)) from None
+    check_wish(wanted.wish)
+    return wanted
 
 
 def source_of(prefix: str | None) -> str:
@@ -96,7 +120,7 @@ def make_job(request: BatchRequest, out: Path | None, tenant: str = DEFAULT_TENA
     return Job(request, FileLedger(folder / LEDGER, batch_id), FolderOutput(folder), own)
 
 
-def find_items(job: Job, tenant: str = DEFAULT_TENANT) -> list[Item]:
+def find_items(job: Job, tenant: str = DEFAULT_TENANT) -> Items:
     """The images of a batch.
 
     Raises:
@@ -112,7 +136,9 @@ def find_items(job: Job, tenant: str = DEFAULT_TENANT) -> list[Item]:
         items = prefix_items(_storage(job), request.source)
     if not items:
         where = request.source or "the catalogue"
-        raise BadInput(f"There are no images in {where}: nothing is left to do.")
+        raise BadInput(
+            f"There are no images in {where}: check the name, or import images (`orthoray import`) and submit the batch again."
+        )
     return items
 
 
@@ -178,9 +204,10 @@ def main(
 ) -> None:
     """Analyse many images on the cluster, and tell of them in a table, a STAC collection and a summary."""
     configure_logs()
+    telemetry.start_tracing(TRACED_AS)
     try:
         wanted = (
-            BatchRequest.model_validate_json(request)
+            _received(request)
             if request
             else read_request(
                 prefix=prefix,

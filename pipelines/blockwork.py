@@ -17,6 +17,7 @@ from rasterio.windows import Window
 
 from orthoray.spectral.blocks import Block, Grid, Task, compute_block
 from orthoray.spectral.device import IndexMap, map_on
+from orthoray.spectral.kernel import Recipe
 from orthoray.spectral.sources import BandSource, MapSource
 from orthoray.spectral.work import BandWork
 from pipelines.windows import WindowFiles
@@ -75,22 +76,37 @@ def compute(job: Job, window: Window) -> Parcel:
 def decode(job: Job, window: Window) -> Pixels:
     """The bands of a block as they are stored, and where there is no data. Raises as `compute`."""
     with _opened(job, window) as source:
-        bands, masked = source.reader.read(window)
-        return [np.ascontiguousarray(band) for band in bands], masked
+        return pixels_of(source, window)
+
+
+def pixels_of(source: BandSource, window: Window) -> Pixels:
+    """The same of open files."""
+    bands, masked = source.reader.read(window)
+    return [np.ascontiguousarray(band) for band in bands], masked
 
 
 def compute_map(job: Job, pixels: Pixels, device: str) -> IndexMap:
     """The index of a decoded block, computed by the array library called `device`."""
-    return map_on(job.work.recipe(), *pixels, importlib.import_module(device))
+    return map_of(job.work.recipe(), pixels, device)
+
+
+def map_of(recipe: Recipe, pixels: Pixels, device: str) -> IndexMap:
+    """The same by a recipe."""
+    return map_on(recipe, *pixels, importlib.import_module(device))
 
 
 def encode(job: Job, window: Window, found: IndexMap) -> Parcel:
     """What `compute` makes of a block whose values are there."""
+    return packed(block_of_map(window, found, job.grid, job.task))
+
+
+def block_of_map(window: Window, found: IndexMap, grid: Grid, task: Task) -> Block:
+    """The block at `window` whose values are there."""
     within = Window(0, 0, window.width, window.height)
     source = MapSource(found.values, found.masked, found.background)
-    block = compute_block(source, within, job.grid, job.task)
+    block = compute_block(source, within, grid, task)
     block.tally.odd += found.odd
-    return packed(replace(block, window=window))
+    return replace(block, window=window)
 
 
 @contextmanager

@@ -3,30 +3,28 @@ the ledger's, so a batch that was cut off goes on where it was."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from orthoray.batches import COLLECTION, SUMMARY, TABLE, ItemResult, ItemRow
-from orthoray.errors import OrthoRayError
+from orthoray import telemetry
+from orthoray.errors import OrthoRayError, WrongState
 from orthoray.logs import configure_logs
 from orthoray.spectral.loops import load_compiled
-from pipelines.images import Ended, Job, do_item
-from pipelines.output import RESULT_FOLDERS, content_type_of
+from pipelines.images import TRACED_AS, Ended, Job, do_item
 from pipelines.planning import old_indices
 from pipelines.services import insist
-from pipelines.sources import Item
-from pipelines.stac import collection_dict, item_dict, item_file
-from pipelines.summary import summary_pdf
-from pipelines.table import table_bytes
+from pipelines.signs import SignsOfLife
+from pipelines.sources import Item, Items
+from pipelines.writing import remove_results, write_results
+
+if TYPE_CHECKING:
+    from pipelines.raster import Placement
 
 # Images of one task. Their rows are written one by one, so a lost task costs one image; more of them would leave
 # processors idle at the end.
@@ -36,14 +34,8 @@ TASKS_PER_CPU = 8
 TASK_MEMORY_BYTES = 700 * 1024**2
 # OLD's functions hold whole photos.
 OLD_BYTES_PER_PIXEL = 30
-# Of a JPEG of usual quality.
-PIXELS_PER_BYTE = 4
 
-# Small files that are on their way to storage at once.
-_WRITING = 8
-
-
-Spread = Callable[[Job, Sequence[Item]], Iterable[Ended]]
+Spread = Callable[[Job, Items], Iterable[Ended]]
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +56,7 @@ class Tally:
 
 
 def run_campaign(
-    job: Job, items: Sequence[Item], *, spread: Spread, tell: Callable[[int, int], None] | None = None
+    job: Job, items: Iterable[Item], *, spread: Spread, tell: Callable[[int, int], None] | None = None
 ) -> Tally:
     """Do what is missing of a batch, and write what tells of all of it; may be repeated, at any point.
 
@@ -72,73 +64,90 @@ def run_campaign(
     of how many are over.
 
     Raises:
+        WrongState: another driver has taken over the batch.
         OrthoRayError: the ledger or the output cannot be used. An image that cannot be analysed raises nothing.
     """
-    job.ledger.open(job.request, job.parameters, items)
-    try:
-        rows, known = _carried_out(job, items, spread, tell)
-    except Exception as error:
-        reason = error.detail if isinstance(error, OrthoRayError) else f"unexpected: {type(error).__name__}"
-        with suppress(OrthoRayError):
-            job.ledger.close(f"The batch was interrupted ({reason}): submit it again.")
-        raise
-    states = Counter(row.status for row in rows)
-    tally = Tally(len(rows), states["completed"], states["failed"], known, job.output.place)
-    left = f"{tally.unfinished} images are not done: submit the batch again." if tally.unfinished else None
-    job.ledger.close(left)
-    return tally
+    listed = items if isinstance(items, Items) else Items(items)
+    ids = {"batch_id": str(job.ledger.batch_id)}
+    with telemetry.step("batch", ids, root=True, attributes={"orthoray.images": len(listed)}):
+        job = job.begun(listed)
+        try:
+            with SignsOfLife(job.ledger) as signs:
+                states, known = _carried_out(job, listed, spread, tell, signs)
+        except WrongState:
+            raise
+        except Exception as error:
+            reason = (
+                error.detail if isinstance(error, OrthoRayError) else f"unexpected: {type(error).__name__}"
+            )
+            with suppress(OrthoRayError):
+                job.ledger.close(f"The batch was interrupted ({reason}): submit it again.")
+            raise
+        tally = Tally(states.total(), states["completed"], states["failed"], known, job.output.place)
+        left = (
+            f"{tally.unfinished} images are not done: submit the batch again." if tally.unfinished else None
+        )
+        job.ledger.close(left)
+        telemetry.note({"orthoray.completed": tally.completed, "orthoray.failed": tally.failed})
+        return tally
 
 
 def _carried_out(
-    job: Job, items: Sequence[Item], spread: Spread, tell: Callable[[int, int], None] | None
-) -> tuple[list[ItemRow], int]:
-    """All rows of the batch, after what was missing has been done and written, and how many were known before."""
-    waiting = job.ledger.waiting()
-    todo = [item for item in items if item.source in waiting]
+    job: Job, items: Items, spread: Spread, tell: Callable[[int, int], None] | None, signs: SignsOfLife
+) -> tuple[Counter[str], int]:
+    """The images of the batch by state, after what was missing has been done and written, and how many were known before."""
+    todo = items.only(job.ledger.waiting())
     known = len(items) - len(todo)
+    if todo:
+        signs.ask()
+        insist(lambda: remove_results(job.output))
     ends: Counter[str] = Counter()
     for end in spread(job, todo) if todo else ():
+        signs.expect_own()
         ends[end] += 1
         if tell is not None:
             tell(known + ends.total(), len(items))
     log.info("images done", **ends)
-    rows = list(job.ledger.rows())
-    insist(lambda: _write(job, rows))
-    return rows, known
+    return insist(lambda: write_results(job.request, job.ledger, job.output, signs.ask)), known
 
 
-def in_turn(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
+def in_turn(job: Job, items: Iterable[Item]) -> Iterator[Ended]:
     """One image after another, in this process."""
     for item in items:
         yield do_item(job, item)
 
 
-def on_ray(job: Job, items: Sequence[Item]) -> Iterator[Ended]:
-    """On all processors of the cluster, by Ray Data.
+def on_ray(job: Job, items: Iterable[Item], placement: Placement | None = None) -> Iterator[Ended]:
+    """On all processors of the cluster, by Ray Data; the index on its GPUs, where it has some that can be used.
 
     Tasks, not actors: a task of a lost node begins anew on any other, while an actor waits for room to be made again. Ray
     Data starts a task again for as long as it takes; how often one image may end its process is what `do_item` decides.
     """
-    import ray  # here, both: a batch in one process needs no Ray
+    import ray  # here, all: a batch in one process needs no Ray
 
-    from pipelines.raster import on_some_node
+    from pipelines.offload import device_of
+    from pipelines.raster import best_placement, cluster_resources, on_some_node
+
+    listed = items if isinstance(items, Items) else Items(items)
+    place = placement or best_placement()
+    device = device_of(place)
 
     def do_row(row: dict[str, Any]) -> dict[str, Any]:
         configure_logs()
+        telemetry.start_tracing(TRACED_AS)
         load_compiled()
         item = Item.model_validate_json(row["item"])
-        return {"source": item.source, "end": do_item(job, item)}
+        return {"source": item.source, "end": do_item(job, item, device)}
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    cpus = float(ray.cluster_resources().get("CPU", 1.0))  # type: ignore[no-untyped-call]  # Ray gives it no types
-    blocks = math.ceil(len(items) / per_task(len(items), cpus))
-    rows = ray.data.from_items(
-        [{"item": item.model_dump_json()} for item in items], override_num_blocks=blocks
-    ).map(
+    labels: dict[str, Any] = {"label_selector": dict(place.cpu_labels)} if place.cpu_labels else {}
+    blocks = math.ceil(len(listed) / per_task(len(listed), cluster_resources().get("CPU", 1.0)))
+    rows = ray.data.from_items([{"item": text} for text in listed.texts], override_num_blocks=blocks).map(
         do_row,
         num_cpus=1,
-        memory=on_some_node(memory_needed(job, items)),
+        memory=on_some_node(memory_needed(job, listed)),
+        **labels,
     )
     for row in rows.iter_rows():
         yield row["end"]
@@ -149,41 +158,7 @@ def per_task(images: int, cpus: float) -> int:
     return min(MAX_PER_TASK, max(1, math.ceil(images / (TASKS_PER_CPU * cpus))))
 
 
-def memory_needed(job: Job, items: Iterable[Item]) -> int:
+def memory_needed(job: Job, items: Items) -> int:
     """Bytes that a task must be able to take; Ray starts no more on a node than fit there."""
     by_old = job.request.wish.index_type.strip().lower() in {name.lower() for name in old_indices()}
-    pixels = max((_pixels(item) for item in items), default=0) if by_old else 0
-    return TASK_MEMORY_BYTES + OLD_BYTES_PER_PIXEL * pixels
-
-
-def _pixels(item: Item) -> int:
-    if item.imagery is not None:
-        return item.imagery.width * item.imagery.height
-    return PIXELS_PER_BYTE * sum(file.size_bytes for file in item.files)
-
-
-def _write(job: Job, rows: Sequence[ItemRow]) -> None:
-    """The table, the STAC collection with its items, the summary; and nothing is left of results that are no more."""
-    output, request = job.output, job.request
-    batch_id = job.ledger.batch_id
-
-    def put(name: str, data: bytes) -> None:
-        output.put_bytes(name, data, content_type_of(name))
-
-    results = list({row.result.name: row.result for row in rows if row.result is not None}.values())
-    with ThreadPoolExecutor(_WRITING) as pool:
-        list(pool.map(lambda result: put(item_file(result), _json(item_dict(result))), results))
-    if results:
-        put(COLLECTION, _json(collection_dict(results)))
-    put(TABLE, table_bytes(rows, batch_id))
-    if request.report:
-        put(SUMMARY, summary_pdf(rows, request, output, batch_id=batch_id, created_at=datetime.now(UTC)))
-    output.keep_only(RESULT_FOLDERS, _names(results))
-
-
-def _names(results: Iterable[ItemResult]) -> set[str]:
-    return {name for result in results for name in (*result.files.values(), item_file(result))}
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode()
+    return TASK_MEMORY_BYTES + OLD_BYTES_PER_PIXEL * (items.most_pixels if by_old else 0)

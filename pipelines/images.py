@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,16 +17,19 @@ import cv2
 import structlog
 
 import OLD
-from orthoray.batches import BatchRequest, ItemResult, digest_of, item_key, result_name
+from orthoray import telemetry
+from orthoray.batches import BatchRequest, ItemRef, ItemResult, digest_of, item_key, result_name
 from orthoray.contracts import Imagery
-from orthoray.errors import OrthoRayError, Unavailable
+from orthoray.errors import OrthoRayError, Unavailable, reason_code
 from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.engine import ENGINE
+from orthoray.spectral.survey import Blocks
+from orthoray.spectral.work import BandWork
 from orthoray.storage.base import CHUNK_BYTES
-from orthoray.storage.config import StorageConfig
+from orthoray.storage.config import StorageConfig, opened
 from pipelines.facts import examine, record_of
 from pipelines.ledger import Ledger
-from pipelines.output import Output, content_type_of, opened
+from pipelines.output import Output, content_type_of
 from pipelines.planning import plan_of_record
 from pipelines.single import analyse_files
 from pipelines.sources import Item, local_files
@@ -37,9 +40,23 @@ MAX_ATTEMPTS = 4
 WAITS_S = (1.0, 5.0, 20.0)
 PREVIEW_SIDE = 320
 
+TRACED_AS = "batch"
+
 Ended = Literal["completed", "failed", "known", "unfinished"]
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What computes the index of images: the process that decodes them, or with `elsewhere`, as `analyse_files` takes it, the
+    array library called `name` in others."""
+
+    name: str
+    elsewhere: Callable[[BandWork], Blocks] | None = None
+
+
+HERE = Device("cpu")
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,10 @@ class Job:
         }
         return digest_of({**asked, "engine": engine_facts()})
 
+    def begun(self, items: Sequence[ItemRef]) -> Job:
+        """The same in the hands of a driver: the batch is under way with these images. Raises as `Ledger.opened`."""
+        return replace(self, ledger=self.ledger.opened(self.request, self.parameters, items))
+
 
 def engine_facts() -> dict[str, str]:
     """What computes: the engine, the package, and the OLD package, which may be a user's own."""
@@ -71,56 +92,75 @@ def engine_facts() -> dict[str, str]:
     return {"engine": ENGINE, "orthoray": version("orthoray"), "old": old}
 
 
-def do_item(job: Job, item: Item) -> Ended:
+def do_item(job: Job, item: Item, device: Device = HERE) -> Ended:
     """Analyse one image and write its row; "known" when there was nothing to do, "unfinished" when a part of the system
     does not answer and the row waits for another job."""
-    try:
-        attempts = job.ledger.start(item.ref)
-        if attempts is None:
-            return "known"
-        if attempts > MAX_ATTEMPTS:
-            reason = (
-                f"The process that analysed this image ended {MAX_ATTEMPTS} times before it was done: the image needs more "
-                "memory than a task may have, or it is damaged. Analyse it alone (`orthoray analyze`) to see why."
-            )
-            job.ledger.fail(item.ref, reason)
-            return "failed"
+    ids = {"batch_id": str(job.ledger.batch_id)}
+    # A trace of its own: one of a whole batch would have more spans than anything can show.
+    with telemetry.step("image", ids, root=True, attributes={"orthoray.source": item.source}):
         try:
-            result = _patiently(job, item)
-        except Unavailable:
-            raise
-        except OrthoRayError as error:
-            job.ledger.fail(item.ref, error.detail)
-            return "failed"
-        except Exception as error:  # a batch goes on, whatever the libraries make of one image
-            log.exception("unexpected failure", source=item.source)
-            job.ledger.fail(item.ref, f"The analysis met an unexpected error ({type(error).__name__}).")
-            return "failed"
-        job.ledger.complete(item.ref, result)
-    except Unavailable as error:
-        log.warning("image left for another job", source=item.source, reason=error.detail)
-        return "unfinished"
+            end = _done(job, item, device)
+        except Unavailable as error:
+            log.warning("image left for another job", source=item.source, reason=error.detail)
+            end = "unfinished"
+        telemetry.note({"orthoray.end": end}, failed=end == "failed")
+    telemetry.flush_soon()
+    return end
+
+
+def _done(job: Job, item: Item, device: Device) -> Ended:
+    """Raises `Unavailable` where a part of the system does not answer."""
+    attempts = job.ledger.start(item.ref)
+    if attempts is None:
+        return "known"
+    if attempts > MAX_ATTEMPTS:
+        reason = (
+            f"The process that analysed this image ended {MAX_ATTEMPTS} times before it was done: the image needs more "
+            "memory than a task may have, or it is damaged. Analyse it alone (`orthoray analyze`) to see why."
+        )
+        return _failed(job, item, reason, "process_lost")
+    try:
+        result = _patiently(job, item, device)
+    except Unavailable:
+        raise
+    except OrthoRayError as error:
+        return _failed(job, item, error.detail, reason_code(error))
+    except Exception as error:  # a batch goes on, whatever the libraries make of one image
+        log.exception("unexpected failure", source=item.source)
+        reason = (
+            f"The analysis met an unexpected error ({type(error).__name__}), which the log of the job tells in full. Submit the "
+            "batch again; if it comes again, analyse the image alone (`orthoray analyze`) and report it."
+        )
+        return _failed(job, item, reason, "internal")
+    job.ledger.complete(item.ref, result)
     return "completed"
 
 
-def _patiently(job: Job, item: Item) -> ItemResult:
+def _failed(job: Job, item: Item, reason: str, code: str) -> Ended:
+    telemetry.note({"orthoray.reason": code})
+    job.ledger.fail(item.ref, reason, code)
+    return "failed"
+
+
+def _patiently(job: Job, item: Item, device: Device) -> ItemResult:
     for wait in WAITS_S:
         try:
-            return _result(job, item)
+            return _result(job, item, device)
         except Unavailable as error:
             log.warning("trying again", source=item.source, reason=error.detail)
             time.sleep(wait)
-    return _result(job, item)
+    return _result(job, item, device)
 
 
-def _result(job: Job, item: Item) -> ItemResult:
+def _result(job: Job, item: Item, device: Device) -> ItemResult:
     with local_files(item, opened(job.storage) if job.storage else None) as paths:
         imagery = item.imagery or _examined(job, item, paths)
         key = item_key(imagery, job.parameters)
         known = job.ledger.find(key)
         if known and job.output.reuse(known.batch_id, known.files):
-            return known.model_copy(update={"batch_id": job.ledger.batch_id, "imagery": imagery})
-        return _analysed(job, item, paths, imagery, key)
+            own = {"batch_id": job.ledger.batch_id, "imagery": imagery, "seconds": 0.0}
+            return known.model_copy(update=own)
+        return _analysed(job, item, paths, imagery, key, device)
 
 
 def _examined(job: Job, item: Item, paths: Sequence[Path]) -> Imagery:
@@ -155,7 +195,10 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _analysed(job: Job, item: Item, paths: Sequence[Path], imagery: Imagery, key: str) -> ItemResult:
+def _analysed(
+    job: Job, item: Item, paths: Sequence[Path], imagery: Imagery, key: str, device: Device
+) -> ItemResult:
+    started = time.monotonic()
     name = result_name(imagery.original_filename, key)
     files = {
         "heatmap": f"heatmaps/{name}.png",
@@ -164,21 +207,32 @@ def _analysed(job: Job, item: Item, paths: Sequence[Path], imagery: Imagery, key
     }
     with tempfile.TemporaryDirectory(prefix="orthoray-batch-") as scratch:
         local = {role: Path(scratch) / Path(file).name for role, file in files.items() if role != "preview"}
-        findings = analyse_files(
-            paths,
-            [file.name for file in item.files],
-            plan_of_record(imagery, job.request.wish),
-            language=job.request.language,
-            heatmap_path=local["heatmap"],
-            index_path=local["index"],
-            progress=lambda _fraction: None,
-        )
+        with telemetry.step("compute"):
+            findings = analyse_files(
+                paths,
+                [file.name for file in item.files],
+                plan_of_record(imagery, job.request.wish),
+                language=job.request.language,
+                heatmap_path=local["heatmap"],
+                index_path=local["index"],
+                progress=lambda _fraction: None,
+                elsewhere=device.elsewhere,
+            )
+            preview = _preview(local["heatmap"])
         findings.provenance["image_sha256"] = imagery.sha256
-        preview = _preview(local["heatmap"])
-        for role, path in local.items():
-            job.output.put_file(files[role], path, content_type_of(files[role]))
-        job.output.put_bytes(files["preview"], preview, content_type_of(files["preview"]))
-    return ItemResult(key=key, batch_id=job.ledger.batch_id, imagery=imagery, findings=findings, files=files)
+        findings.provenance["device"] = device.name
+        with telemetry.step("write"):
+            for role, path in local.items():
+                job.output.put_file(files[role], path, content_type_of(files[role]))
+            job.output.put_bytes(files["preview"], preview, content_type_of(files["preview"]))
+    return ItemResult(
+        key=key,
+        batch_id=job.ledger.batch_id,
+        imagery=imagery,
+        findings=findings,
+        files=files,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _preview(heatmap: Path) -> bytes:

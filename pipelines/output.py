@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
-from orthoray.batches import FILE_TYPES
+from orthoray.batches import FILE_TYPES, SCHEME
 from orthoray.contracts import DEFAULT_TENANT
 from orthoray.errors import NotFound
 from orthoray.keys import batch_prefix
-from orthoray.storage.base import Storage
-from orthoray.storage.config import StorageConfig
+from orthoray.storage.config import StorageConfig, opened
+
+# Files that are removed between two looks whether the batch is still this job's.
+_FEW = 100
+_LEFTOVER_AGE_S = 3600.0
 
 
 class Output(Protocol):
@@ -37,8 +40,12 @@ class Output(Protocol):
     def reuse(self, batch_id: UUID, files: dict[str, str]) -> bool:
         """Take over files of another batch's output; False where one of them is gone."""
 
-    def keep_only(self, folders: tuple[str, ...], names: set[str]) -> None:
-        """Remove the files in these folders that have other names."""
+    def remove(self, name: str) -> None:
+        """Nothing happens where there is none."""
+
+    def keep_only(self, folders: tuple[str, ...], stems: Set[str], check: Callable[[], None]) -> None:
+        """Remove the files in these folders that are called otherwise, whatever their suffixes. `check` is called before every
+        few of them; what it raises ends the removing."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class StoredOutput:
 
     @property
     def place(self) -> str:
-        return self.config.where(self.config.heatmaps, self._key(""))
+        return f"{SCHEME}{self.config.heatmaps}/{self._key('')}"
 
     def put_file(self, name: str, local: Path, content_type: str) -> None:
         opened(self.config).put_file(self.config.heatmaps, self._key(name), local, content_type)
@@ -74,22 +81,25 @@ class StoredOutput:
             return False
         return True
 
-    def keep_only(self, folders: tuple[str, ...], names: set[str]) -> None:
-        storage, own = opened(self.config), self._key("")
+    def remove(self, name: str) -> None:
+        opened(self.config).delete(self.config.heatmaps, self._key(name))
+
+    def keep_only(self, folders: tuple[str, ...], stems: Set[str], check: Callable[[], None]) -> None:
+        storage = opened(self.config)
         for folder in folders:
-            listed = [info.key for info in storage.list(self.config.heatmaps, own + folder)]
-            for key in listed:
-                if key.removeprefix(own) not in names:
-                    storage.delete(self.config.heatmaps, key)
+            listed = [info.key for info in storage.list(self.config.heatmaps, self._key(f"{folder}/"))]
+            others = [key for key in listed if PurePosixPath(key).stem not in stems]
+            _few_by_few(others, lambda key: storage.delete(self.config.heatmaps, key), check)
 
     def _key(self, name: str) -> str:
         return batch_prefix(self.tenant, self.batch_id) + name
 
 
-@cache
-def opened(config: StorageConfig) -> Storage:
-    """One for the process: S3 connections are kept."""
-    return config.open()
+def _few_by_few(others: Sequence[Any], remove: Callable[[Any], None], check: Callable[[], None]) -> None:
+    for place, other in enumerate(others):
+        if place % _FEW == 0:
+            check()
+        remove(other)
 
 
 RESULT_FOLDERS = ("heatmaps", "indices", "previews", "items")
@@ -125,14 +135,14 @@ class FolderOutput:
     def reuse(self, batch_id: UUID, files: dict[str, str]) -> bool:
         return all((self.folder / name).is_file() for name in files.values())
 
-    def keep_only(self, folders: tuple[str, ...], names: set[str]) -> None:
-        for folder in folders:
-            for path in self._files(folder):
-                if str(path.relative_to(self.folder)) not in names:
-                    path.unlink(missing_ok=True)
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
 
-    def _files(self, folder: str) -> Iterator[Path]:
-        return (path for path in (self.folder / folder).glob("*") if path.is_file())
+    def keep_only(self, folders: tuple[str, ...], stems: Set[str], check: Callable[[], None]) -> None:
+        for folder in folders:
+            found = (path for path in (self.folder / folder).glob("*") if path.is_file())
+            others = [path for path in found if path.stem not in stems and not _is_being_written(path)]
+            _few_by_few(others, lambda path: path.unlink(missing_ok=True), check)
 
     def _write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         path = self.folder / name
@@ -147,6 +157,16 @@ class FolderOutput:
             Path(scratch).replace(path)
         finally:
             Path(scratch).unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether it is a scratch file that may be in use: a writer that was killed leaves one, too."""
+    if not path.name.startswith("."):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime < _LEFTOVER_AGE_S
+    except FileNotFoundError:
+        return True
 
 
 def content_type_of(name: str) -> str:

@@ -171,11 +171,11 @@ def _starter(job: Any, placement: Placement, memory: int) -> Callable[[Window], 
     return start
 
 
-def on_some_node(memory: int) -> int:
-    """The memory, or what the largest node has: Ray would wait for ever for a larger one."""
+def on_some_node(memory: int, resource: str = "CPU") -> int:
+    """The memory, or what the largest node with such a resource has: Ray would wait for ever for a larger one."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's own
-    computing = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")]
-    return int(min(memory, max((found.get("memory", memory) for found in computing), default=memory)))
+    fitting = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get(resource)]
+    return int(min(memory, max((found.get("memory", memory) for found in fitting), default=memory)))
 
 
 def fetched(reference: Any) -> Any:

@@ -18,6 +18,9 @@ LONGEST_WAIT_S = 5.0
 
 Found = TypeVar("Found")
 
+# `cache` lets threads that come at once each have their own.
+_starting = threading.Lock()
+
 
 @cache
 def batches() -> BatchPort:
@@ -63,9 +66,14 @@ def insist(call: Callable[[], Found], patience_s: float = PATIENCE_S) -> Found:
         wait = min(2 * wait, LONGEST_WAIT_S)
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
-    """One for the process: Serve's handles keep their connections in it."""
+    """One for the process, whichever threads ask first: Serve's handles keep their connections in it."""
+    with _starting:
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="services", daemon=True).start()
     return loop

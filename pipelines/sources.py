@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import overload
 
 import structlog
 from pydantic import BaseModel
 
-from orthoray.batches import BatchRequest, ItemRef
+from orthoray.batches import SCHEME, BatchRequest, ItemRef
 from orthoray.contracts import Imagery
-from orthoray.errors import BadInput
+from orthoray.errors import BadInput, NotFound
 from orthoray.pages import MAX_LIMIT
 from orthoray.ports import ImageryPort, ImageryQuery
 from orthoray.spectral.maskfiles import SUFFIX as MASK_SUFFIX
@@ -26,9 +27,12 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".jp2", ".j2k"}
     | {".dng", ".nef", ".cr2", ".arw", ".rw2", ".raw"}
 )
-SCHEME = "s3://"
 # Asking an S3 server for the facts of one object takes milliseconds, most of them on the way.
 _ASKING = 16
+# Of a JPEG of usual quality.
+PIXELS_PER_BYTE = 4
+# The content of a file that is there no more: its image fails, and is another one when it is back.
+_GONE = "gone"
 
 
 class ItemFile(BaseModel):
@@ -52,9 +56,58 @@ class Item(ItemRef):
         return ItemRef(source=self.source, version=self.version, name=self.name)
 
 
-async def catalogue_items(port: ImageryPort, tenant: str, request: BatchRequest) -> list[Item]:
+class Items(Sequence[Item]):
+    """The images of a batch, kept as JSON: of a hundred thousand, records would fill the memory of a small head node."""
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._sources: list[str] = []
+        self.texts: list[str] = []
+        """The JSON of each."""
+        self.most_pixels = 0
+        """Of the largest image, as far as can be told without opening it."""
+        for item in items:
+            self.append(item)
+
+    def append(self, item: Item) -> None:
+        self._add(item.source, item.model_dump_json(exclude_defaults=True), _pixels(item))
+
+    def _add(self, source: str, text: str, pixels: int) -> None:
+        self._sources.append(source)
+        self.texts.append(text)
+        self.most_pixels = max(self.most_pixels, pixels)
+
+    def only(self, sources: Set[str]) -> Items:
+        """Those of these sources."""
+        found = Items()
+        for source, text in zip(self._sources, self.texts, strict=True):
+            if source in sources:
+                found._add(source, text, self.most_pixels)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        if isinstance(place, slice):
+            return [Item.model_validate_json(text) for text in self.texts[place]]
+        return Item.model_validate_json(self.texts[place])
+
+
+def _pixels(item: Item) -> int:
+    if item.imagery is not None:
+        return item.imagery.width * item.imagery.height
+    return PIXELS_PER_BYTE * sum(file.size_bytes for file in item.files)
+
+
+async def catalogue_items(port: ImageryPort, tenant: str, request: BatchRequest) -> Items:
     """The images of the catalogue that the request's filters leave."""
-    found, token = [], None
+    found, token = Items(), None
     while True:
         query = ImageryQuery(
             limit=MAX_LIMIT,
@@ -64,7 +117,8 @@ async def catalogue_items(port: ImageryPort, tenant: str, request: BatchRequest)
             captured_before=request.captured_before,
         )
         page = await port.search(tenant, query)
-        found += [_of_record(imagery) for imagery in page.items]
+        for imagery in page.items:
+            found.append(_of_record(imagery))
         if (token := page.next) is None:
             return found
 
@@ -85,7 +139,7 @@ def _of_record(imagery: Imagery) -> Item:
     )
 
 
-def prefix_items(storage: Storage, uri: str) -> list[Item]:
+def prefix_items(storage: Storage, uri: str) -> Items:
     """The images whose keys begin as `s3://bucket/prefix` says.
 
     Raises:
@@ -99,22 +153,21 @@ def prefix_items(storage: Storage, uri: str) -> list[Item]:
     def item(info: ObjectInfo) -> Item:
         mask = listed.get(info.key + MASK_SUFFIX)
         files, versions = [], []
-        for key in (info.key, *([mask.key] if mask else [])):
-            facts = storage.stat(bucket, key)
-            versions.append(facts.etag or f"{facts.modified.isoformat()}-{facts.size}")
-            files.append(
-                ItemFile(
-                    name=PurePosixPath(key).name,
-                    path=key,
-                    size_bytes=facts.size,
-                    bucket=bucket,
-                    modified_at=facts.modified,
-                )
+        for part in (info, *([mask] if mask else [])):
+            file = ItemFile(
+                name=PurePosixPath(part.key).name, path=part.key, size_bytes=part.size, bucket=bucket
             )
+            try:
+                facts = storage.stat(bucket, part.key)
+                versions.append(facts.etag or f"{facts.modified.isoformat()}-{facts.size}")
+                file.size_bytes, file.modified_at = facts.size, facts.modified
+            except NotFound:  # removed in this moment: a matter of one image
+                versions.append(_GONE)
+            files.append(file)
         return Item(source=info.key, version=" ".join(versions), name=files[0].name, files=files)
 
     with ThreadPoolExecutor(_ASKING) as pool:
-        return list(pool.map(item, images))
+        return Items(pool.map(item, images))
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -125,7 +178,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def folder_items(folder: Path, leave_out: Path | None = None) -> list[Item]:
+def folder_items(folder: Path, leave_out: Path | None = None) -> Items:
     """The images below a folder, by their paths in it; those below `leave_out` are results, not images.
 
     Raises:
@@ -137,18 +190,23 @@ def folder_items(folder: Path, leave_out: Path | None = None) -> list[Item]:
         path for path in image_files([folder]) if leave_out is None or not path.is_relative_to(leave_out)
     ]
     groups = images_with_masks(files)
-    return [_of_files(paths, str(paths[0].relative_to(folder))) for paths in groups]
+    return Items(_of_files(paths, str(paths[0].relative_to(folder))) for paths in groups)
 
 
 def _of_files(paths: Sequence[Path], source: str) -> Item:
     files, versions = [], []
     for path in paths:
-        facts = path.stat()
-        versions.append(f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
-        modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-        files.append(
-            ItemFile(name=path.name, path=str(path), size_bytes=facts.st_size, modified_at=modified_at)
-        )
+        file = ItemFile(name=path.name, path=str(path), size_bytes=0)
+        try:
+            facts = path.stat()
+            versions.append(f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
+            file.size_bytes, file.modified_at = (
+                facts.st_size,
+                datetime.fromtimestamp(facts.st_mtime, UTC),
+            )
+        except FileNotFoundError:  # as above
+            versions.append(_GONE)
+        files.append(file)
     return Item(source=source, version=" ".join(versions), name=files[0].name, files=files)
 
 
@@ -180,11 +238,20 @@ def _is_image(name: str) -> bool:
 
 @contextmanager
 def local_files(item: Item, storage: Storage | None) -> Iterator[list[Path]]:
-    """The item's files on this machine, in their order."""
+    """The item's files on this machine, in their order.
+
+    Raises:
+        NotFound: one is there no more, or this machine does not see the folder.
+    """
     with ExitStack() as opened:
         paths = []
         for file in item.files:
             if file.bucket is None:
+                if not Path(file.path).is_file():
+                    raise NotFound(
+                        f"{file.name} is not there: it was removed or renamed after the batch had listed it, or its folder is "
+                        "not to be seen from all nodes. Submit the batch again."
+                    )
                 paths.append(Path(file.path))
             else:
                 assert storage is not None, "items in storage come from one"

@@ -1,26 +1,33 @@
-"""The results of a batch as a STAC 1.1 collection and its items; all links are relative, so the folder can be moved."""
+"""The results of a batch as a STAC 1.1 collection and its items; all links are relative, so the folder can be moved, and none
+tells where it lies on its server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
+from uuid import UUID
 
-from orthoray.batches import COLLECTION, TABLE, ItemResult
+from orthoray.batches import COLLECTION, SCHEME, TABLE, ItemResult
 from orthoray.contracts import ClassRow, Imagery
+from orthoray.moments import in_utc
 from orthoray.reporting.verdict import CLASS_COLORS
 from pipelines.output import content_type_of
 
 STAC = "1.1.0"
-EXTENSIONS = (
-    "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
-)
+EXTENSIONS = {
+    "eo": "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
+    "proj": "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "raster": "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
+    "classification": "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
+    "processing": "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+}
+"""The schemas of extensions, by what their fields begin with. Most are not met where none of the fields is there."""
 GEOJSON = "application/geo+json"
 # By the names of bands in Awesome Spectral Indices, those that the extension eo has a word for.
 COMMON_NAMES = {
@@ -30,11 +37,16 @@ COMMON_NAMES = {
 }  # fmt: skip
 _TITLES = {"heatmap": "Heatmap", "index": "Index raster", "preview": "Small heatmap"}
 _ROLES = {"heatmap": ["visual"], "index": ["data"], "preview": ["thumbnail"]}
+# What the extension classification takes for a name.
+_CLASS_NAME = re.compile(r"[0-9A-Za-z_-]+")
+# Of a histogram of the extension raster.
+_FEWEST_BUCKETS = 3
 _WORLD = [-180.0, -90.0, 180.0, 90.0]
 
 
-def item_dict(result: ItemResult) -> dict[str, Any]:
-    """The STAC item of one image; one that is not georeferenced has neither geometry nor bounds."""
+def item_dict(result: ItemResult, folder: Path | None = None) -> dict[str, Any]:
+    """The STAC item of one image; one that is not georeferenced has neither geometry nor bounds. `folder` is where the
+    collection lies, if that is on a disk: images in folders are linked from there."""
     imagery, provenance = result.imagery, result.findings.provenance
     west_to_north = imagery.bounds_wgs84
     assets = {
@@ -47,11 +59,10 @@ def item_dict(result: ItemResult) -> dict[str, Any]:
         }
         for role, name in result.files.items()
     }
-    assets |= _sources(imagery)
-    return {
+    assets |= _sources(imagery, folder)
+    item = {
         "type": "Feature",
         "stac_version": STAC,
-        "stac_extensions": list(EXTENSIONS),
         "id": result.name,
         "geometry": imagery.footprint,
         **({"bbox": west_to_north} if west_to_north and imagery.footprint else {}),
@@ -75,40 +86,83 @@ def item_dict(result: ItemResult) -> dict[str, Any]:
         "assets": assets,
         "collection": str(result.batch_id),
     }
+    return {**item, "stac_extensions": _extensions(item)}
 
 
-def collection_dict(results: Sequence[ItemResult]) -> dict[str, Any]:
-    """The collection of a batch's items, of which there is at least one."""
-    index = results[0].findings.provenance.get("index")
-    moments = sorted(filter(None, (result.imagery.captured_at for result in results)))
-    return {
-        "type": "Collection",
-        "stac_version": STAC,
-        "id": str(results[0].batch_id),
-        "title": f"{index} by OrthoRay",
-        "description": f"{index} of {len(results)} images: heatmaps, index rasters and statistics.",
-        "license": "other",
-        "extent": {
-            "spatial": {"bbox": [_around(result.imagery.bounds_wgs84 for result in results)]},
-            "temporal": {"interval": [[_text(moments[0]), _text(moments[-1])] if moments else [None, None]]},
-        },
-        "summaries": {"processing:software": {"OrthoRay": [version("orthoray")]}},
-        "links": [
-            {"rel": "root", "href": f"./{COLLECTION}", "type": "application/json"},
-            *(
-                {"rel": "item", "href": f"./{item_file(result)}", "type": GEOJSON, "title": result.name}
-                for result in results
-            ),
-        ],
-        "assets": {
-            "statistics": {
-                "href": f"./{TABLE}",
-                "type": content_type_of(TABLE),
-                "title": "Statistics, one row an image",
-                "roles": ["data"],
-            }
-        },
-    }
+def _extensions(thing: dict[str, Any]) -> list[str]:
+    """Those whose fields are used."""
+    used = {field.partition(":")[0] for field in _fields(thing) if ":" in field}
+    return [schema for prefix, schema in EXTENSIONS.items() if prefix in used]
+
+
+def _fields(value: Any) -> Iterator[str]:
+    """The names of all fields of a JSON value."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _fields(part)
+
+
+class Collection:
+    """The collection of a batch's items, gathered one by one."""
+
+    def __init__(self, batch_id: UUID) -> None:
+        self._batch_id = batch_id
+        self._index: str | None = None
+        self._links: list[dict[str, str]] = []
+        self._moments: list[datetime] = []
+        self._box: list[float] | None = None
+        self._crosses = False
+
+    def add(self, result: ItemResult) -> None:
+        imagery = result.imagery
+        self._index = self._index or result.findings.provenance.get("index")
+        self._links.append(
+            {"rel": "item", "href": f"./{item_file(result)}", "type": GEOJSON, "title": result.name}
+        )
+        if imagery.captured_at:
+            ends = (*self._moments, in_utc(imagery.captured_at))
+            self._moments = [min(ends), max(ends)]
+        if box := imagery.bounds_wgs84:
+            self._crosses = self._crosses or box[0] > box[2]
+            self._box = box if self._box is None else _around(self._box, box)
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The collection as JSON has it. A place is the world where none is known, or where one crosses the antimeridian."""
+        software = {"OrthoRay": version("orthoray")}
+        moments: list[str | None] = [_text(moment) for moment in self._moments]
+        return {
+            "type": "Collection",
+            "stac_version": STAC,
+            "stac_extensions": [EXTENSIONS["processing"]],
+            "id": str(self._batch_id),
+            "title": f"{self._index} by OrthoRay",
+            "description": f"{self._index} of {len(self)} images: heatmaps, index rasters and statistics.",
+            "license": "other",
+            "extent": {
+                "spatial": {"bbox": [_WORLD if self._crosses or self._box is None else self._box]},
+                "temporal": {"interval": [moments or [None, None]]},
+            },
+            "providers": [{"name": "OrthoRay", "roles": ["processor"], "processing:software": software}],
+            "summaries": {"processing:software": [software]},
+            "links": [
+                {"rel": "root", "href": f"./{COLLECTION}", "type": "application/json"},
+                *self._links,
+            ],
+            "assets": {
+                "statistics": {
+                    "href": f"./{TABLE}",
+                    "type": content_type_of(TABLE),
+                    "title": "Statistics, one row an image",
+                    "roles": ["data"],
+                }
+            },
+        }
 
 
 def item_file(result: ItemResult) -> str:
@@ -129,7 +183,7 @@ def _times(imagery: Imagery) -> dict[str, Any]:
 
 
 def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return in_utc(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _camera(imagery: Imagery) -> dict[str, Any]:
@@ -190,31 +244,43 @@ def _class(place: int, row: ClassRow) -> dict[str, Any]:
     ends = [f"{sign} {end:g}" for sign, end in ((">", row.lower), ("<=", row.upper)) if end is not None]
     return {
         "value": place,
-        "name": row.name,
+        # a user's own OLD calls its classes by their labels, in any alphabet
+        "name": row.name if _CLASS_NAME.fullmatch(row.name) else f"class_{place}",
         "title": row.label,
         "description": f"{row.label}: index values {' and '.join(ends) or 'of all sizes'}",
-        "percentage": row.percent,
+        "percentage": min(100.0, max(0.0, row.percent)),
         "color_hint": CLASS_COLORS.get(row.name, "#888888").removeprefix("#"),
     }
 
 
-def _sources(imagery: Imagery) -> dict[str, Any]:
-    """The files that were analysed, with their bands; `s3://` is the installation's storage, whatever that is."""
+def _sources(imagery: Imagery, folder: Path | None) -> dict[str, Any]:
+    """The files that were analysed, with their bands; none where a reader of the collection could not reach them."""
     names = {number: name for name, number in imagery.bands.items()}
     found, first = {}, 1
     for place, asset in enumerate(imagery.images, start=1):
         numbers = range(first, first + asset.band_count)
         first += asset.band_count
+        href = _source_href(imagery.bucket, asset.object_key, folder)
+        if href is None:
+            continue
         found["source" if place == 1 else f"source_{place}"] = {
-            "href": f"s3://{imagery.bucket}/{asset.object_key}"
-            if imagery.bucket
-            else Path(asset.object_key).as_uri(),
+            "href": href,
             "type": asset.content_type,
             "title": asset.filename,
             "roles": ["source"],
             "bands": [_band(names.get(number, f"band {number}"), asset.dtype) for number in numbers],
         }
     return found
+
+
+def _source_href(bucket: str, key: str, folder: Path | None) -> str | None:
+    """`s3://` is the installation's storage, whatever that is. A file of the server's own has no address for others; on the
+    disk that the collection lies on too, it has its way from there."""
+    if bucket:
+        return f"{SCHEME}{bucket}/{key}"
+    if folder is None:
+        return None
+    return quote(PurePath(os.path.relpath(key, folder / "items")).as_posix())
 
 
 def _band(name: str, dtype: str) -> dict[str, Any]:
@@ -224,7 +290,7 @@ def _band(name: str, dtype: str) -> dict[str, Any]:
 
 def _histogram(result: ItemResult) -> dict[str, Any] | None:
     shown = result.findings.statistics.histogram
-    if not shown.counts:
+    if len(shown.counts) < _FEWEST_BUCKETS:
         return None
     return {
         "count": len(shown.counts),
@@ -234,10 +300,11 @@ def _histogram(result: ItemResult) -> dict[str, Any] | None:
     }
 
 
-def _around(bounds: Iterable[Sequence[float] | None]) -> list[float]:
-    """The box that holds all boxes; the world where none is known, or where one crosses the antimeridian."""
-    known = [box for box in bounds if box]
-    if not known or any(west > east for west, _, east, _ in known):
-        return _WORLD
-    wests, souths, easts, norths = zip(*known, strict=True)
-    return [min(wests), min(souths), max(easts), max(norths)]
+def _around(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """The box that holds both."""
+    return [
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+    ]

@@ -16,63 +16,105 @@ from orthoray.reporting.verdict import ClassRow, class_color
 from pipelines.output import Output
 from pipelines.styling import read_styling
 
+Cuts = tuple[tuple[float | None, float | None, str], ...]
 _CATALOGUE = {"en": "the whole catalogue", "ru": "весь каталог", "ro": "întregul catalog"}
 
 
-def summary_pdf(
-    rows: Sequence[ItemRow], request: BatchRequest, output: Output, *, batch_id: UUID, created_at: datetime
-) -> bytes:
-    """The summary in the language of the request."""
-    results = [row.result for row in rows if row.result is not None]
-    told = [_run_of(result) for result in results]
-    measured = [result.findings.statistics for result in results]
-    pixels = sum(found.valid_pixels for found in measured)
-    areas = [found.area_m2 for found in measured if found.area_m2 is not None]
-    shared = len({_cuts(result) for result in results}) == 1
-    return campaign_pdf(
-        CampaignContent(
-            index=told[0]["index_type"] if told else request.wish.index_type,
-            batch_id=str(batch_id),
-            source=_CATALOGUE[request.language] if request.source == CATALOGUE else request.source,
-            created_at=created_at,
-            images=[_image(result) for result in results],
-            failures=[(row.name, row.error or "") for row in rows if row.status == "failed"],
-            pictures=_pictures(results, output),
-            classes=classes_of_all([found.classes for found in measured]) if shared else (),
-            mean=sum((found.mean or 0.0) * found.valid_pixels for found in measured) / pixels
-            if pixels
-            else None,
-            area_m2=sum(areas) if areas else None,
-            table=TABLE,
-            language=request.language,
-            relative=bool(results) and not shared,
-            describes_health=all(describes_health(run) for run in told),
-            palette=read_styling().palette,
-        )
-    )
+class Summary:
+    """What is told of all images together, gathered row by row."""
 
+    def __init__(self, request: BatchRequest, batch_id: UUID) -> None:
+        self._request = request
+        self._batch_id = batch_id
+        self._index = request.wish.index_type
+        self._images: list[CampaignImage] = []
+        self._previews: list[str] = []
+        self._failures: list[tuple[str, str]] = []
+        self._classes: list[ClassRow] = []
+        self._cuts: Cuts | None = None
+        self._shared = True
+        self._pixels, self._sum = 0, 0.0
+        self._area: float | None = None
+        self._describes_health = True
 
-def classes_of_all(tables: Sequence[Sequence[Class]]) -> tuple[ClassRow, ...]:
-    """The classes of several images with equal cuts, added up; the area of those whose area is known."""
-    added = []
-    total = sum(row.pixels for table in tables for row in table)
-    for place, row in enumerate(tables[0] if tables else ()):
-        same = [table[place] for table in tables]
-        pixels = sum(one.pixels for one in same)
-        areas = [one.area_m2 for one in same if one.area_m2 is not None]
-        added.append(
-            ClassRow(
-                name=row.name,
-                label=row.label,
-                lower=row.lower,
-                upper=row.upper,
-                pixels=pixels,
-                percent=100 * pixels / total if total else 0.0,
-                area_m2=sum(areas) if areas else None,
-                color=class_color(row.name, place, len(tables[0])),
+    def add(self, row: ItemRow) -> None:
+        if row.status == "failed":
+            self._failures.append((row.name, row.error or ""))
+        if row.result is None:
+            return
+        result, found = row.result, row.result.findings.statistics
+        run = _run_of(result)
+        if not self._images:
+            self._index, self._cuts = run["index_type"], _cuts(result)
+        self._images.append(_image(result))
+        self._previews.append(result.files["preview"])
+        self._shared = self._shared and _cuts(result) == self._cuts
+        self._classes = added(self._classes, found.classes) if self._shared else []
+        self._pixels += found.valid_pixels
+        self._sum += (found.mean or 0.0) * found.valid_pixels
+        self._area = _sum(self._area, found.area_m2)
+        self._describes_health = self._describes_health and describes_health(run)
+
+    def pdf(self, output: Output, created_at: datetime) -> bytes:
+        """The summary in the language of the request; `output` has the small pictures."""
+        request = self._request
+        return campaign_pdf(
+            CampaignContent(
+                index=self._index,
+                batch_id=str(self._batch_id),
+                source=_CATALOGUE[request.language] if request.source == CATALOGUE else request.shown_source,
+                created_at=created_at,
+                images=self._images,
+                failures=self._failures,
+                pictures=self._pictures(output),
+                classes=tuple(self._classes),
+                mean=self._sum / self._pixels if self._pixels else None,
+                area_m2=self._area,
+                table=TABLE,
+                language=request.language,
+                relative=bool(self._images) and not self._shared,
+                describes_health=self._describes_health,
+                palette=read_styling().palette,
             )
         )
-    return tuple(added)
+
+    def _pictures(self, output: Output) -> list[tuple[str, bytes]]:
+        """Of more images than there is room for, some from all over the campaign."""
+        step = max(1, -(-len(self._images) // MAX_PICTURES))
+        found = []
+        for image, preview in zip(self._images[::step], self._previews[::step], strict=True):
+            try:
+                found.append((image.name, output.get_bytes(preview)))
+            except NotFound:
+                continue  # the picture is gone; the figures are not
+        return found
+
+
+def added(sums: Sequence[ClassRow], table: Sequence[Class]) -> list[ClassRow]:
+    """The classes of one more image with equal cuts added to those of others; the area of those whose area is known."""
+    before: Sequence[ClassRow | None] = sums or [None] * len(table)
+    pixels = [((old and old.pixels) or 0) + row.pixels for old, row in zip(before, table, strict=True)]
+    total = sum(pixels)
+    return [
+        ClassRow(
+            name=row.name,
+            label=row.label,
+            lower=row.lower,
+            upper=row.upper,
+            pixels=count,
+            percent=100 * count / total if total else 0.0,
+            area_m2=_sum(old.area_m2 if old else None, row.area_m2),
+            color=class_color(row.name, place, len(table)),
+        )
+        for place, (old, row, count) in enumerate(zip(before, table, pixels, strict=True))
+    ]
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    """What is not known adds nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 def _run_of(result: ItemResult) -> dict[str, Any]:
@@ -81,7 +123,7 @@ def _run_of(result: ItemResult) -> dict[str, Any]:
     return {"index_type": str(provenance.get("index")), "provenance": provenance}
 
 
-def _cuts(result: ItemResult) -> tuple[tuple[float | None, float | None, str], ...]:
+def _cuts(result: ItemResult) -> Cuts:
     return tuple((row.lower, row.upper, row.name) for row in result.findings.statistics.classes)
 
 
@@ -96,15 +138,3 @@ def _image(result: ItemResult) -> CampaignImage:
         healthy_percent=healthy,
         area_m2=statistics.area_m2,
     )
-
-
-def _pictures(results: Sequence[ItemResult], output: Output) -> list[tuple[str, bytes]]:
-    """Of more images than there is room for, some from all over the campaign."""
-    step = max(1, -(-len(results) // MAX_PICTURES))
-    found = []
-    for result in results[::step]:
-        try:
-            found.append((result.imagery.original_filename, output.get_bytes(result.files["preview"])))
-        except NotFound:
-            continue  # the picture is gone; the figures are not
-    return found

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 from uuid import UUID
 
 import pyarrow as pa
@@ -17,8 +16,8 @@ CLASSES = ("healthy", "mild_stress", "severe_stress", "critical")
 _COUNTS = ("valid_pixels", "nodata_pixels", "invalid_pixels", "background_pixels", "out_of_range_pixels")
 _VALUES = ("min", "max", "mean", "std", "median", "p2", "p98", "percentile_error", "area_m2")
 _BOUNDS = ("west", "south", "east", "north")
-# Rows that are held at once: a few kilobytes each.
-_GROUP = 5_000
+# Rows of a row group; so many are in memory at once, some ten kilobytes each as Python's objects.
+_GROUP = 2_000
 
 SCHEMA = pa.schema(
     [
@@ -58,18 +57,31 @@ SCHEMA = pa.schema(
 )
 
 
-def table_bytes(rows: Iterable[ItemRow], batch_id: UUID) -> bytes:
-    """The Parquet file (zstd). Images that failed have a row too, with their reason and nothing else."""
-    out, waiting = BytesIO(), []
-    schema = SCHEMA.with_metadata({"orthoray:batch": str(batch_id)})
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        for row in rows:
-            waiting.append(_record(row))
-            if len(waiting) == _GROUP:
-                writer.write_table(pa.Table.from_pylist(waiting, schema))
-                waiting.clear()
-        writer.write_table(pa.Table.from_pylist(waiting, schema))
-    return out.getvalue()
+class TableFile:
+    """The Parquet file (zstd) while it is written, row by row; a context. Images that failed have a row too, with their reason
+    and nothing else."""
+
+    def __init__(self, path: Path, batch_id: UUID) -> None:
+        self._schema = SCHEMA.with_metadata({"orthoray:batch": str(batch_id)})
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._waiting: list[dict[str, Any]] = []
+
+    def add(self, row: ItemRow) -> None:
+        self._waiting.append(_record(row))
+        if len(self._waiting) == _GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._waiting, self._schema))
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
 
 
 def _record(row: ItemRow) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -17,7 +16,7 @@ from orthoray.errors import TruncatedImage, Unavailable
 from orthoray.spectral.ranges import header_spans, window_spans
 from orthoray.spectral.tiff import Span
 from orthoray.storage.base import Storage
-from orthoray.storage.config import StorageConfig
+from orthoray.storage.config import StorageConfig, opened
 
 # Requests for the bytes of one block at once: they wait for the network, not for the processor.
 _REQUESTS = 4
@@ -79,7 +78,7 @@ class RemoteFiles:
     @contextmanager
     def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Iterator[list[Path]]:
         """Raises `Unavailable` where a file is not the one any more that was described."""
-        storage = _opened(self.storage)
+        storage = opened(self.storage)
         with _sparse_files(self.files) as paths:
             for file, path, wanted in zip(self.files, paths, numbers, strict=True):
                 if wanted is not None and not wanted:
@@ -97,14 +96,8 @@ def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> R
 
     Raises `TruncatedImage` where the directories lie beyond the end, and what the storage raises.
     """
-    storage = _opened(config)
+    storage = opened(config)
     return RemoteFiles(config, tuple(_described(storage, bucket, key) for bucket, key in objects))
-
-
-@cache
-def _opened(config: StorageConfig) -> Storage:
-    """Kept as long as the process: opening S3 anew for each block would cost as much as a part of its computing."""
-    return config.open()
 
 
 def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from orthoray.storage.base import Storage
@@ -38,3 +39,9 @@ class StorageConfig:
         from orthoray.storage.local import LocalStorage
 
         return LocalStorage(self.root)
+
+
+@cache
+def opened(config: StorageConfig) -> Storage:
+    """One back end for the process, for what opens storage again and again: connections to S3 are kept."""
+    return config.open()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,15 +12,31 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Json, Jsonb
 
-from orthoray.batches import Batch, BatchRequest, ItemRef, ItemResult, ItemRow
+from actors.metrics import COMPUTE_SECONDS, FAILURES, PIXELS
+from orthoray.batches import (
+    BEAT_S,
+    SUPERSEDED,
+    Batch,
+    BatchRequest,
+    BatchWish,
+    ItemRef,
+    ItemResult,
+    ItemRow,
+    Listing,
+)
 from orthoray.contracts import Page
-from orthoray.database import Pool, fetch_all, fetch_one, one, read_queries, transaction
-from orthoray.errors import NotFound
+from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries, transaction
+from orthoray.errors import NotFound, WrongState
 from orthoray.keys import batch_prefix
 from orthoray.pages import decode_cursor, split_page
 from orthoray.storage.config import StorageConfig
 
 SQL = read_queries(Path(__file__).with_name("batches.sql"))
+# Six missed signs of life: a node or this service may have been lost meanwhile, and the job goes on.
+SILENCE = timedelta(seconds=6 * BEAT_S)
+INTERRUPTED = "The job gives no sign of life: it may have been killed. The same command does the rest."
+KIND = "batch"
+"""What metrics call the images of batches."""
 
 
 class BatchService:
@@ -31,67 +49,87 @@ class BatchService:
     async def storage_config(self) -> StorageConfig:
         return self._storage
 
-    async def open_batch(self, tenant: str, request: BatchRequest) -> Batch:
-        batch_id, bucket = request.batch_id(tenant), self._storage.heatmaps
-        prefix = batch_prefix(tenant, batch_id)
+    async def open_batch(self, tenant: str, request: BatchRequest, listing: Listing) -> Batch:
         values = {
-            "id": batch_id,
+            "id": listing.batch_id,
             "tenant": tenant,
             "request": Jsonb(request.model_dump(mode="json")),
-            "bucket": bucket,
-            "prefix": prefix,
-            "place": self._storage.where(bucket, prefix),
+            "bucket": self._storage.heatmaps,
+            "prefix": batch_prefix(tenant, listing.batch_id),
+            "listing": listing.id,
         }
         async with transaction(self._pool) as connection:
             await connection.execute(SQL["open_batch"], values)
-        return await self.get_batch(tenant, batch_id)
+        return await self.get_batch(tenant, listing.batch_id)
 
-    async def enlist(self, batch_id: UUID, listing: UUID, parameters: str, items: Sequence[ItemRef]) -> None:
+    async def enlist(self, listing: Listing, items: Sequence[ItemRef]) -> None:
         values = {
-            "batch": batch_id,
-            "listing": listing,
-            "parameters": parameters,
+            **_of(listing),
             "sources": [item.source for item in items],
             "versions": [item.version for item in items],
             "names": [item.name for item in items],
         }
-        async with transaction(self._pool) as connection:
+        async with self._held(listing) as connection:
             await connection.execute(SQL["enlist"], values)
             await connection.execute(SQL["keep_completed"], values)
 
-    async def end_listing(self, batch_id: UUID, listing: UUID) -> None:
+    async def end_listing(self, listing: Listing) -> None:
+        async with self._held(listing) as connection:
+            await connection.execute(SQL["drop_others"], _of(listing))
+
+    async def beat(self, listing: Listing) -> bool:
         async with transaction(self._pool) as connection:
-            await connection.execute(SQL["drop_others"], {"batch": batch_id, "listing": listing})
+            return await one(connection, SQL["hold_batch"], _of(listing)) is not None
+
+    @asynccontextmanager
+    async def _held(self, listing: Listing) -> AsyncIterator[Connection]:
+        """A transaction in which no other job takes the batch over.
+
+        Raises:
+            WrongState: one has.
+        """
+        async with transaction(self._pool) as connection:
+            if await one(connection, SQL["hold_batch"], _of(listing)) is None:
+                raise WrongState(SUPERSEDED)
+            yield connection
 
     async def waiting_items(self, batch_id: UUID) -> list[str]:
         return [
             row["source"] for row in await fetch_all(self._pool, SQL["waiting_items"], {"batch": batch_id})
         ]
 
-    async def start_item(self, batch_id: UUID, item: ItemRef) -> int | None:
-        async with transaction(self._pool) as connection:
-            row = await one(connection, SQL["start_item"], {"batch": batch_id, **item.model_dump()})
+    async def start_item(self, listing: Listing, item: ItemRef) -> int | None:
+        row = await self._changed("start_item", listing, item, {})
         return row["attempts"] if row else None
 
     async def find_result(self, tenant: str, key: str) -> ItemResult | None:
         row = await fetch_one(self._pool, SQL["find_result"], {"tenant": tenant, "key": key})
         return ItemResult.model_validate(row["result"]) if row else None
 
-    async def complete_item(self, batch_id: UUID, item: ItemRef, result: ItemResult) -> bool:
+    async def complete_item(self, listing: Listing, item: ItemRef, result: ItemResult) -> bool:
         found = {"key": result.key, "result": Json(result.model_dump(mode="json"))}
-        return await self._changed("complete_item", batch_id, item, found)
+        if await self._changed("complete_item", listing, item, found) is None:
+            return False
+        if result.seconds:
+            PIXELS.inc(result.pixels)
+            COMPUTE_SECONDS.inc(result.seconds)
+        return True
 
-    async def fail_item(self, batch_id: UUID, item: ItemRef, reason: str) -> bool:
-        return await self._changed("fail_item", batch_id, item, {"reason": reason})
+    async def fail_item(self, listing: Listing, item: ItemRef, reason: str, code: str) -> bool:
+        if await self._changed("fail_item", listing, item, {"reason": reason}) is None:
+            return False
+        FAILURES.inc(1, {"kind": KIND, "reason": code})
+        return True
 
-    async def _changed(self, query: str, batch_id: UUID, item: ItemRef, values: dict[str, Any]) -> bool:
+    async def _changed(
+        self, query: str, listing: Listing, item: ItemRef, values: dict[str, Any]
+    ) -> DictRow | None:
         async with transaction(self._pool) as connection:
-            row = await one(
+            return await one(
                 connection,
                 SQL[query],
-                {"batch": batch_id, "source": item.source, "version": item.version, **values},
+                {**_of(listing), "source": item.source, "version": item.version, **values},
             )
-        return row is not None
 
     async def batch_items(self, batch_id: UUID, after: str, limit: int) -> list[ItemRow]:
         values = {"batch": batch_id, "after": after, "limit": limit}
@@ -99,21 +137,30 @@ class BatchService:
             ItemRow.model_validate(row) for row in await fetch_all(self._pool, SQL["batch_items"], values)
         ]
 
-    async def close_batch(self, batch_id: UUID, error: str | None) -> None:
-        async with transaction(self._pool) as connection:
-            await connection.execute(SQL["close_batch"], {"batch": batch_id, "error": error})
+    async def close_batch(self, listing: Listing, error: str | None) -> None:
+        async with self._held(listing) as connection:
+            await connection.execute(SQL["close_batch"], {**_of(listing), "error": error})
 
     async def get_batch(self, tenant: str, batch_id: UUID) -> Batch:
-        row = await fetch_one(self._pool, SQL["get_batch"], {"tenant": tenant, "id": batch_id})
+        values = {"tenant": tenant, "id": batch_id, "silence": SILENCE}
+        row = await fetch_one(self._pool, SQL["get_batch"], values)
         if row is None:
             raise NotFound(f"There is no batch {batch_id}: GET /batches lists what there is.")
         return _batch(row)
 
     async def search_batches(self, tenant: str, limit: int, token: str | None) -> Page[Batch]:
-        values = {"tenant": tenant, "limit": limit, **decode_cursor(token)}
+        values = {"tenant": tenant, "limit": limit, "silence": SILENCE, **decode_cursor(token)}
         page, following = split_page(await fetch_all(self._pool, SQL["list_batches"], values), limit)
         return Page[Batch](items=[_batch(row) for row in page], next=following)
 
 
+def _of(listing: Listing) -> dict[str, Any]:
+    return {"batch": listing.batch_id, "listing": listing.id, "parameters": listing.parameters}
+
+
 def _batch(row: DictRow) -> Batch:
-    return Batch.model_validate(row)
+    """A batch as people may see it."""
+    shown = {**row, "request": BatchWish.model_validate(row["request"]).shown()}
+    if row["status"] == "running" and row["is_silent"]:
+        shown |= {"status": "interrupted", "error": INTERRUPTED}
+    return Batch.model_validate(shown)

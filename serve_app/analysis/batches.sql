@@ -1,9 +1,15 @@
 -- name: open_batch
-insert into batches (id, tenant_id, request, bucket, prefix, place)
-values (%(id)s, %(tenant)s, %(request)s, %(bucket)s, %(prefix)s, %(place)s)
+insert into batches (id, tenant_id, request, bucket, prefix, listing)
+values (%(id)s, %(tenant)s, %(request)s, %(bucket)s, %(prefix)s, %(listing)s)
 on conflict (id) do update
 set status = 'running', error = null, completed_at = null, request = excluded.request,
-    bucket = excluded.bucket, prefix = excluded.prefix, place = excluded.place
+    bucket = excluded.bucket, prefix = excluded.prefix, listing = excluded.listing, seen_at = clock_timestamp()
+
+-- name: hold_batch
+-- The row stays locked until the transaction ends, so no other job takes over in the middle of it.
+update batches set seen_at = clock_timestamp()
+where id = %(batch)s and listing = %(listing)s
+returning id
 
 -- name: enlist
 insert into batch_items (batch_id, source, version, name, parameters, listing)
@@ -29,8 +35,9 @@ select source from batch_items where batch_id = %(batch)s and status <> 'complet
 
 -- name: start_item
 update batch_items set status = 'processing', attempts = attempts + 1, updated_at = clock_timestamp()
-where batch_id = %(batch)s and source = %(source)s and version = %(version)s
+where batch_id = %(batch)s and source = %(source)s and version = %(version)s and parameters = %(parameters)s
   and status in ('waiting', 'processing')
+  and exists (select from batches where id = batch_id and batches.listing = %(listing)s)
 returning attempts
 
 -- name: find_result
@@ -41,14 +48,16 @@ limit 1
 -- name: complete_item
 update batch_items
 set status = 'completed', key = %(key)s, result = %(result)s, error = null, updated_at = clock_timestamp()
-where batch_id = %(batch)s and source = %(source)s and version = %(version)s
+where batch_id = %(batch)s and source = %(source)s and version = %(version)s and parameters = %(parameters)s
   and status in ('waiting', 'processing')
 returning source
 
 -- name: fail_item
+-- A failure may be of the job and not of the image, so only the batch's own job tells of one.
 update batch_items set status = 'failed', error = %(reason)s, updated_at = clock_timestamp()
-where batch_id = %(batch)s and source = %(source)s and version = %(version)s
+where batch_id = %(batch)s and source = %(source)s and version = %(version)s and parameters = %(parameters)s
   and status in ('waiting', 'processing')
+  and exists (select from batches where id = batch_id and batches.listing = %(listing)s)
 returning source
 
 -- name: batch_items
@@ -61,10 +70,10 @@ limit %(limit)s
 update batches
 set status = case when %(error)s::text is null then 'completed' else 'failed' end, error = %(error)s,
     completed_at = now()
-where id = %(batch)s and status = 'running'
+where id = %(batch)s and listing = %(listing)s and status = 'running'
 
 -- name: get_batch
-select batches.*, counted.* from batches
+select batches.*, counted.*, seen_at < now() - %(silence)s as is_silent from batches
 cross join lateral (
     select count(*) as total,
            count(*) filter (where status = 'completed') as completed,
@@ -74,7 +83,7 @@ cross join lateral (
 where tenant_id = %(tenant)s and id = %(id)s
 
 -- name: list_batches
-select batches.*, counted.* from batches
+select batches.*, counted.*, seen_at < now() - %(silence)s as is_silent from batches
 cross join lateral (
     select count(*) as total,
            count(*) filter (where status = 'completed') as completed,

@@ -24,7 +24,9 @@ from serve_app.local.stack import Running, read_state
 if TYPE_CHECKING:
     from ray.job_submission import JobStatus, JobSubmissionClient
 
-POLL_S = 0.5
+# Often at first, and less so while nothing changes.
+POLL_S, LONGEST_POLL_S = 0.5, 5.0
+_PATIENCE = 1.3
 # A job whose driver was killed is noticed by Ray within seconds; a gateway under load may need as long for an answer.
 GATEWAY_TIMEOUT_S = 30.0
 # Where Ray's own commands look for the jobs of a cluster.
@@ -56,7 +58,8 @@ def submit_batch(settings: Settings, request: BatchRequest, *, wait: bool, notes
             f"`ray job logs {submission_id}` tells more."
         )
     notes.print(
-        f"{state.completed} of {state.total} images completed, {state.failed} failed. Results: {escape(state.place)}",
+        f"{state.completed} of {state.total} images completed, {state.failed} failed. "
+        f"Results: {escape(_place(settings, running, state))}",
         soft_wrap=True,
     )
     if state.failed:
@@ -68,6 +71,13 @@ def entrypoint(request: BatchRequest, running: Running | None) -> str:
     """The command of the job; on this machine by the Python that runs OrthoRay, whatever PATH says."""
     python = "python" if running is None or running.dashboard is None else sys.executable
     return shlex.join([python, "-m", "pipelines.batch", "--request", request.model_dump_json()])
+
+
+def _place(settings: Settings, running: Running | None, batch: Batch) -> str:
+    """Where the results are; on this machine with its own words for it."""
+    if running is None or running.dashboard is None:
+        return batch.place
+    return settings.storage().where(batch.bucket, batch.prefix)
 
 
 def _jobs(settings: Settings, running: Running | None) -> JobSubmissionClient:
@@ -124,16 +134,17 @@ def _watch(
         httpx2.Client(headers=headers, timeout=GATEWAY_TIMEOUT_S) as api,
         Progress(*columns, console=notes, disable=not notes.is_terminal) as bar,
     ):
-        task = bar.add_task("Starting", total=None)
+        task, pause, before = bar.add_task("Starting", total=None), POLL_S, None
         while True:
             status = _status(client, submission_id)
             batch = _ask(api, url)
+            pause, before = (POLL_S if batch != before else min(_PATIENCE * pause, LONGEST_POLL_S)), batch
             if batch is not None and batch.total:
                 told = "Analysing" if batch.open else "Writing the summary"
                 bar.update(task, description=told, total=batch.total, completed=batch.total - batch.open)
             if status.is_terminal():
                 break
-            time.sleep(POLL_S)
+            time.sleep(pause)
     if batch is None:
         raise OrthoRayError(_last_words(client, submission_id))
     return batch

@@ -46,6 +46,9 @@ def test_a_killed_batch_goes_on_where_it_was(stack: Stack) -> None:
     assert "The same command does the rest" in told
     done = batch_of(stack)["completed"]
     assert 4 <= done < IMAGES
+    with stack.client() as api:
+        assert str(stack.home) not in api.get("/batches").text
+        assert api.get(f"/batches/{batch_of(stack)['id']}/files/summary.pdf").status_code == 404
 
     results = stack.home / "storage" / "heatmaps" / batch_of(stack)["prefix"]
     before = {path: path.stat().st_mtime_ns for path in (results / "heatmaps").iterdir()}

@@ -74,7 +74,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Jobs:
 def batch(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the gateway says of the batch; nothing while it is empty."""
     told: dict[str, Any] = {}
-    known = {"id": BATCH_ID, "request": REQUEST, "bucket": "b", "prefix": "p", "place": "/results"}
+    known = {"id": BATCH_ID, "request": REQUEST, "bucket": "b", "prefix": "p/"}
     answer = {**known, "created_at": "2026-05-01T00:00:00Z"}
     monkeypatch.setattr(
         batching, "_ask", lambda *_: Batch.model_validate({**answer, **told}) if told else None
@@ -93,7 +93,7 @@ def test_all_images_done(jobs: Jobs, batch: dict[str, Any], tmp_path: Path) -> N
     batch |= {"status": "completed", "total": 3, "completed": 3}
     ended, told = submitted(tmp_path)
     assert ended
-    assert "3 of 3 images completed, 0 failed. Results: /results" in told
+    assert "3 of 3 images completed, 0 failed. Results: s3://b/p/" in told
     assert list(jobs.jobs) == [NAME]
 
 
@@ -126,8 +126,35 @@ def test_a_killed_job_is_told_with_what_is_left(jobs: Jobs, batch: dict[str, Any
         submitted(tmp_path)
 
 
+def test_a_job_that_gives_no_sign_of_life_is_told(jobs: Jobs, batch: dict[str, Any], tmp_path: Path) -> None:
+    batch |= {"status": "interrupted", "total": 9, "completed": 4, "error": "The job gives no sign of life."}
+    with pytest.raises(OrthoRayError, match=r"5 of 9 images left: The job gives no sign of life"):
+        submitted(tmp_path)
+
+
+def test_the_server_is_asked_less_often_while_nothing_changes(
+    jobs: Jobs, batch: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch |= {"status": "running", "total": 9, "completed": 4}
+    jobs.jobs = {NAME: "RUNNING"}
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 12:
+            batch["completed"] = 5
+        if len(pauses) == 13:
+            batch.update(status="completed", completed=9)
+            jobs.jobs[NAME] = "SUCCEEDED"
+
+    monkeypatch.setattr(batching.time, "sleep", sleep)
+    submitted(tmp_path)
+    assert pauses[0] == pauses[12] == batching.POLL_S
+    assert pauses[11] == batching.LONGEST_POLL_S
+
+
 def test_the_reason_of_a_job_that_never_began(jobs: Jobs, batch: dict[str, Any], tmp_path: Path) -> None:
-    jobs.logs = "noise\nbatch: There are no images in the catalogue: nothing is left to do.\n"
+    jobs.logs = "noise\nbatch: There are no images in the catalogue: import some.\n"
     with pytest.raises(OrthoRayError, match="no images in the catalogue"):
         submitted(tmp_path)
 

@@ -21,7 +21,6 @@ def batch(house: Any) -> Batch:
         request=a_request(None),
         bucket="heatmaps",
         prefix=f"batches/{batch_id}/",
-        place="/storage",
         total=3,
         completed=1,
         failed=1,

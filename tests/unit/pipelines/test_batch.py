@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +15,18 @@ import pystac
 import pytest
 from batches import a_request, write_images
 from pypdf import PdfReader
+from stac_rules import expect_valid
 
 from orthoray.batches import BatchRequest
-from orthoray.errors import BadInput, OrthoRayError, Unavailable
+from orthoray.errors import BadInput, OrthoRayError, Unavailable, WrongState
 from orthoray.storage.config import StorageConfig
 from pipelines import images
 from pipelines.batch import find_items, make_job, read_request, run_batch
-from pipelines.campaign import Tally, in_turn, memory_needed, per_task
+from pipelines.campaign import Tally, in_turn, memory_needed, per_task, run_campaign
 from pipelines.images import MAX_ATTEMPTS, Job
 from pipelines.ledger import ServiceLedger
-from pipelines.output import StoredOutput
+from pipelines.output import FolderOutput, StoredOutput
+from pipelines.signs import SignsOfLife
 from pipelines.sources import prefix_items, split_uri
 
 
@@ -73,10 +79,8 @@ def test_the_collection_is_valid_and_leads_to_every_file(folder: Path, tmp_path:
     collection = pystac.Collection.from_file(str(out / "collection.json"))
     items = sorted(collection.get_items(), key=lambda item: item.id)
     assert len(items) == 4
-    # Schemas of extensions are on the network only; the core's come with pystac.
-    for thing in (collection, *items):
-        thing.stac_extensions = []
-        thing.validate()
+    for path in (out / "collection.json", *(out / "items").iterdir()):
+        expect_valid(json.loads(path.read_text()))
     off, on = items[0], items[1]
     assert (off.geometry, off.bbox) == (None, None)
     assert on.geometry is not None
@@ -84,7 +88,9 @@ def test_the_collection_is_valid_and_leads_to_every_file(folder: Path, tmp_path:
     assert collection.extent.spatial.bboxes == [on.bbox]
     for item in items:
         for role in ("heatmap", "index", "preview", "source"):
-            assert Path(item.assets[role].get_absolute_href().removeprefix("file://")).is_file(), role
+            href = item.assets[role].href
+            assert not href.startswith(("/", "file:")), "no place on the server"
+            assert (out / "items" / href).resolve().is_file(), role
     raster = on.assets["index"].to_dict()
     assert raster["bands"][0]["statistics"]["valid_percent"] == 100
     assert [row["percentage"] for row in raster["classification:classes"]][1:3] == [0, 0]
@@ -152,10 +158,82 @@ def test_a_job_that_is_cut_off_leaves_the_rest(folder: Path, tmp_path: Path, ana
     assert done == 2
 
 
+def test_what_tells_of_an_earlier_state_does_not_stay(folder: Path, tmp_path: Path) -> None:
+    out, told = tmp_path / "out", ("summary.pdf", "collection.json", "statistics.parquet")
+    run(folder, out, report=True)
+    assert all((out / name).is_file() for name in told)
+
+    def cut_off(job: Job, items: Any) -> Any:
+        yield from in_turn(job, items[:1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(a_request(folder, report=True), out, spread=cut_off)
+    assert not any((out / name).exists() for name in told), "the broken image was tried again"
+    run(folder, out, report=True)
+    run(folder, out)
+    assert not (out / "summary.pdf").exists(), "not asked for this time"
+    for path in folder.glob("field-*"):
+        path.unlink()
+    run(folder, out)
+    assert not (out / "collection.json").exists(), "there is nothing in it"
+    assert not list((out / "heatmaps").iterdir())
+
+
+def test_a_driver_whose_batch_another_takes_over_ends_and_removes_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    out, request = tmp_path / "out", a_request(folder)
+    write_images(tmp_path / "more", 5)
+
+    def overtaken(job: Job, items: Any) -> Any:
+        yield from in_turn(job, items)
+        (tmp_path / "more" / "field-004.tif").rename(folder / "field-004.tif")
+        assert run_batch(request, out, spread=in_turn).completed == 5
+
+    with pytest.raises(WrongState, match="Another job has taken over"):
+        run_batch(request, out, spread=overtaken)
+    assert pq.read_table(out / "statistics.parquet").num_rows == 6
+    assert len(list((out / "heatmaps").iterdir())) == 5
+
+
+def test_signs_of_life_tell_a_driver_that_it_was_replaced(folder: Path, tmp_path: Path) -> None:
+    job = make_job(a_request(folder), tmp_path / "out").begun([])
+    with SignsOfLife(job.ledger, every_s=0.01) as signs:
+        signs.ask()
+        make_job(a_request(folder), tmp_path / "out").begun([])
+        deadline = time.monotonic() + 10
+        while not signs._lost.is_set():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with pytest.raises(WrongState):
+            signs.expect_own()
+
+
+def test_files_of_others_in_the_making_are_left_alone(tmp_path: Path) -> None:
+    output = FolderOutput(tmp_path)
+    for name in ("a.png", "b.png", ".being-written", ".left-over"):
+        output.put_bytes(f"heatmaps/{name}", b"", "image/png")
+    os.utime(tmp_path / "heatmaps" / ".left-over", (0, 0))
+    output.keep_only(("heatmaps", "nowhere"), {"a"}, lambda: None)
+    assert {path.name for path in (tmp_path / "heatmaps").iterdir()} == {"a.png", ".being-written"}
+
+
+def test_an_image_has_a_span_that_tells_how_it_ended(tmp_path: Path, spans: Any) -> None:
+    write_images(tmp_path / "images", 0, broken=True)
+    run(tmp_path / "images", tmp_path / "out")
+    ended = spans()
+    assert ended["batch"].attributes["orthoray.failed"] == 1
+    told = ended["image"].attributes
+    assert told["orthoray.batch_id"] == ended["batch"].attributes["orthoray.batch_id"]
+    assert (told["orthoray.source"], told["orthoray.end"]) == ("broken.tif", "failed")
+    assert told["orthoray.reason"] == "bad_image"
+
+
 def test_an_image_that_ends_its_process_each_time_is_given_up(folder: Path, tmp_path: Path) -> None:
     job = make_job(a_request(folder), tmp_path / "out")
     items = find_items(job)
-    job.ledger.open(job.request, job.parameters, items)
+    job = job.begun(items)
     for _ in range(MAX_ATTEMPTS):
         assert job.ledger.start(items[1].ref)
     assert images.do_item(job, items[1]) == "failed"
@@ -207,16 +285,35 @@ def test_photos_without_a_place_and_indices_of_old(tmp_path: Path) -> None:
         ({"index": "NDWIX"}, "no index named"),
         ({"crop": "bananas"}, "crop"),
         ({"language": "de"}, "language"),
-        ({"options": "["}, "--options takes JSON"),
+        ({"options": "["}, "--options takes a JSON object"),
+        ({"options": "[1]"}, "--options takes a JSON object"),
         ({"options": '{"cmap": "nope"}'}, "no colour map"),
         ({"options": '{"nope": 1}'}, "nope"),
         ({"bbox": "1,2,3"}, "bbox"),
+        ({"bbox": "170,-91,171,0"}, "bbox: west,south,east,north are degrees"),
+        ({"bbox": "9,0,8,1"}, "west <= east"),
+        ({"bbox": "0,0,nan,1"}, "west <= east"),
+        ({"prefix": "s3:///x"}, "names its bucket"),
+        ({"prefix": "s3://imagery/" + "x" * 1100}, "at most 1024 characters"),
+        ({"prefix": "/data/a\nb"}, "line breaks"),
+        (
+            {"captured_after": "2026-06-01", "captured_before": "2026-05-01"},
+            "after captured_before",
+        ),
         ({"prefix": "s3://imagery/", "bbox": "1,2,3,4"}, "from the catalogue only"),
     ],
 )
 def test_a_wrong_request_is_told_before_anything_starts(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(OrthoRayError, match=message):
         read_request(**{"prefix": None, "index": "NDVI", **wrong})
+
+
+def test_a_source_is_a_prefix_or_a_full_path_and_times_have_a_zone() -> None:
+    with pytest.raises(ValueError, match="full path of a folder"):
+        BatchRequest(source="flights/may")
+    read = BatchRequest.model_validate({"captured_after": "2026-05-01T00:00:00"})
+    assert read.captured_after == datetime(2026, 5, 1, tzinfo=UTC)
+    assert BatchRequest(source="/data/flights/may").shown().source == "may"
 
 
 def test_the_same_request_is_the_same_batch() -> None:
@@ -250,6 +347,47 @@ def test_images_below_a_prefix_in_storage(tmp_path: Path) -> None:
     storage.put_bytes("imagery", "2026/a.tif.msk", b"another")
     assert prefix_items(storage, "s3://imagery/2026/")[0].version != before
     assert len(prefix_items(storage, "s3://imagery/")) == 2
+
+
+def test_an_object_that_goes_while_it_is_listed_is_one_images_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = StorageConfig(tmp_path / "storage")
+    storage = config.open()
+    storage.ensure_buckets(["imagery"])
+    images_in = write_images(tmp_path / "images", 2)
+    for path in images_in.iterdir():
+        storage.put_file("imagery", f"may/{path.name}", path)
+    real = storage.stat
+
+    def stat(bucket: str, key: str) -> Any:
+        if key.endswith("000.tif"):
+            storage.delete(bucket, key)
+        return real(bucket, key)
+
+    monkeypatch.setattr(storage, "stat", stat)
+    items = prefix_items(storage, "s3://imagery/may/")
+    monkeypatch.undo()
+    job = make_job(a_request(images_in), tmp_path / "out")
+    tally = run_campaign(replace(job, storage=config), items, spread=in_turn)
+    assert (tally.completed, tally.failed) == (1, 1)
+
+
+def test_a_file_that_goes_after_it_was_listed_says_so(folder: Path, tmp_path: Path) -> None:
+    job = make_job(a_request(folder), tmp_path / "out")
+    items = find_items(job)
+    (folder / "field-000.tif").unlink()
+    run_campaign(job, items, spread=in_turn)
+    row = pq.read_table(tmp_path / "out" / "statistics.parquet").to_pylist()[1]
+    assert "removed or renamed" in row["error"]
+    assert str(tmp_path) not in row["error"]
+
+
+def test_items_are_kept_as_text(folder: Path, tmp_path: Path) -> None:
+    items = find_items(make_job(a_request(folder), tmp_path / "out"))
+    assert [item.source for item in items[1:3]] == ["field-000.tif", "field-001.tif"]
+    assert [item.source for item in items.only({"broken.tif"})] == ["broken.tif"]
+    assert items[0].files[0].size_bytes == 11
 
 
 def test_tasks_take_more_images_the_more_there_are(folder: Path, tmp_path: Path) -> None:

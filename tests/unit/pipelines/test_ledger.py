@@ -20,16 +20,16 @@ def ledger(tmp_path: Path) -> Ledger:
 
 class TestFileLedger(LedgerContract):
     def test_another_process_sees_the_same_rows(self, ledger: Ledger) -> None:
-        ledger.open(REQUEST, "p", [a_ref("a")])
+        ledger = ledger.opened(REQUEST, "p", [a_ref("a")])
         twin = pickle.loads(pickle.dumps(ledger))  # noqa: S301 - our own
         assert twin.start(a_ref("a")) == 1
         assert twin.complete(a_ref("a"), a_result())
         assert next(ledger.rows()).status == "completed"
 
     def test_the_folder_of_another_batch_is_refused(self, tmp_path: Path, ledger: Ledger) -> None:
-        ledger.open(REQUEST, "p", [])
+        ledger.opened(REQUEST, "p", [])
         with pytest.raises(BadInput, match="another batch"):
-            FileLedger(tmp_path / "rows", REQUEST.batch_id("someone")).open(REQUEST, "p", [])
+            FileLedger(tmp_path / "rows", REQUEST.batch_id("someone")).opened(REQUEST, "p", [])
 
 
 def test_a_folder_with_files_of_others_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -38,6 +38,6 @@ def test_a_folder_with_files_of_others_is_refused_and_left_alone(tmp_path: Path)
     mine.write_bytes(b"not a batch's")
     ledger = FileLedger(tmp_path / ".ledger", BATCH)
     with pytest.raises(BadInput, match="choose another folder"):
-        ledger.open(REQUEST, "p", [])
+        ledger.opened(REQUEST, "p", [])
     assert mine.read_bytes() == b"not a batch's"
     assert not (tmp_path / ".ledger" / "batch").exists()
