@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
-import cv2
 import structlog
 
 import OLD
@@ -24,6 +23,7 @@ from orthoray.errors import OrthoRayError, Unavailable, reason_code
 from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.engine import ENGINE
 from orthoray.spectral.survey import Blocks
+from orthoray.spectral.thumbnail import thumbnail_png
 from orthoray.spectral.work import BandWork
 from orthoray.storage.base import CHUNK_BYTES
 from orthoray.storage.config import StorageConfig, opened
@@ -218,7 +218,7 @@ def _analysed(
                 progress=lambda _fraction: None,
                 elsewhere=device.elsewhere,
             )
-            preview = _preview(local["heatmap"])
+            preview = thumbnail_png(local["heatmap"], max_side=PREVIEW_SIDE)
         findings.provenance["image_sha256"] = imagery.sha256
         findings.provenance["device"] = device.name
         with telemetry.step("write"):
@@ -233,14 +233,3 @@ def _analysed(
         files=files,
         seconds=time.monotonic() - started,
     )
-
-
-def _preview(heatmap: Path) -> bytes:
-    """A PNG of the heatmap, at most `PREVIEW_SIDE` pixels wide and high."""
-    picture: Any = cv2.imread(str(heatmap), cv2.IMREAD_UNCHANGED)
-    rows, columns = picture.shape[:2]
-    scale = PREVIEW_SIDE / max(rows, columns)
-    if scale < 1:
-        size = max(1, round(columns * scale)), max(1, round(rows * scale))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".png", picture)[1].tobytes()

@@ -14,9 +14,10 @@ import numpy.typing as npt
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
+from OLD import image_processing
 from OLD.image_processing import classify_index, compute_indices, generate_heatmap, load_image
 from orthoray.contracts import Findings, Language
-from orthoray.errors import NotAnImage
+from orthoray.errors import NotAnImage, OrthoRayError
 from orthoray.spectral.bands import require
 from orthoray.spectral.calibration import Calibration
 from orthoray.spectral.classes import class_table, stats_by_label
@@ -107,6 +108,8 @@ def _index_map(stack: Stack, plan: Plan, orientation: int) -> npt.NDArray[np.flo
         try:
             image = load_image(str(photo))
         except RuntimeError as error:
+            if isinstance(error.__cause__, OrthoRayError):
+                raise error.__cause__ from None
             raise NotAnImage("The image cannot be read as an RGB photo: it may be damaged.") from error
         if photo != stack.files[0] and orientation != UPRIGHT:  # a copy has no EXIF for OLD to turn it by
             image = np.ascontiguousarray(turned(image, orientation))
@@ -193,16 +196,29 @@ def _judged_by_old(
     return {"table": rows, "stats": stats, "verdict": verdict}
 
 
+def refuses_incomplete(stack: Stack, plan: Plan) -> bool:
+    """Whether OLD itself will look if the only file of the stack is whole; a user's own OLD is not known to."""
+    looks = getattr(image_processing, "REFUSES_INCOMPLETE", False)
+    return plan.via_old and looks and stack.masks[0] is None and _is_plain(stack, plan)
+
+
+def _is_plain(stack: Stack, plan: Plan) -> bool:
+    """Whether OLD can load the stack's file as it is."""
+    info = stack.info
+    numbers = [plan.band_map.numbers.get(name) for name in RGB]
+    is_photo = info.driver in {"JPEG", "PNG", "BMP"} and numbers == [1, 2, 3] and not info.palette
+    return is_photo and len(stack.files) == 1
+
+
 @contextlib.contextmanager
 def _photo(stack: Stack, plan: Plan) -> Iterator[Path]:
     """A file in which OLD finds red, green and blue: the source itself when it is a plain photo, else a copy
     with its pixels as stored and without EXIF."""
     info = stack.info
-    numbers = [plan.band_map.numbers[name] for name in RGB]
-    is_plain = info.driver in {"JPEG", "PNG", "BMP"} and numbers == [1, 2, 3] and not info.palette
-    if is_plain and len(stack.files) == 1:
+    if _is_plain(stack, plan):
         yield stack.files[0]
         return
+    numbers = [plan.band_map.numbers[name] for name in RGB]
     # OpenCV reads neither every TIFF compression nor bands in any order, so it gets a plain copy.
     with tempfile.TemporaryDirectory(prefix="orthoray-rgb-") as folder:
         copy = Path(folder) / "rgb.tif"

@@ -21,7 +21,7 @@ from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
 from pipelines.drawing import draw
 from pipelines.findings import account, cuts_of, findings, resolved
-from pipelines.old_way import analyse_photo
+from pipelines.old_way import analyse_photo, refuses_incomplete
 from pipelines.planning import Plan
 
 Progress = Callable[[float], None]
@@ -55,9 +55,11 @@ def analyse_files(
         TooLarge: more pixels than the way of this index can take.
     """
     files, names, masks = split_masks(sources, filenames)
-    inspect_stack(files, names, masks=masks)  # first: it knows the limits
-    for source in sources:
-        check_complete(source)
+    described = inspect_stack(files, names, masks=masks)  # first: it knows the limits
+    # to see that a JPEG is whole takes a third of a decode
+    if not refuses_incomplete(described, plan):
+        for source in sources:
+            check_complete(source)
     with contextlib.ExitStack() as opened:
         ready = [opened.enter_context(prepared(file)) for file in files]
         stack = inspect_stack(ready, names, masks=masks)

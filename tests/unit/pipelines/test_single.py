@@ -24,6 +24,7 @@ from orthoray.errors import Impossible, NotAnImage, TooLarge, TruncatedImage
 from orthoray.ports import Upload
 from orthoray.spectral import survey
 from orthoray.spectral.bands import resolve_bands
+from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.orientation import turned
 from orthoray.spectral.raster import inspect
 from pipelines import old_way, planning, single
@@ -241,7 +242,19 @@ def test_an_index_that_only_another_old_has(tmp_path: Path, another_old: None) -
     assert done.findings.stats == {"красное": 100.0, "прочее": 0.0}
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("old_looks", [True, False])
+def test_damaged_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, old_looks: bool
+) -> None:
+    looked: list[Path] = []
+
+    def look(path: Path) -> None:
+        looked.append(path)
+        check_complete(path)
+
+    monkeypatch.setattr(single, "check_complete", look)
+    if not old_looks:
+        monkeypatch.delattr("OLD.image_processing.REFUSES_INCOMPLETE")
     path, _ = photo(tmp_path / "a.png", size=(60, 60))
     plan = make_plan(resolve_bands(inspect(path)), "NDVI_emp")
     whole = path.read_bytes()
@@ -258,6 +271,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
                 progress=lambda _: None,
             )
         assert str(tmp_path) not in caught.value.detail
+    assert bool(looked) != old_looks, "one look is enough"
 
 
 def test_too_large_for_the_way_through_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
