@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from orthoray import telemetry
-from orthoray.errors import OrthoRayError, WrongState
+from orthoray.errors import OrthoRayError
 from orthoray.logs import configure_logs
 from orthoray.spectral.loops import load_compiled
 from pipelines.images import TRACED_AS, Ended, Job, do_item
@@ -74,13 +74,11 @@ def run_campaign(
         try:
             with SignsOfLife(job.ledger) as signs:
                 states, known = _carried_out(job, listed, spread, tell, signs)
-        except WrongState:
-            raise
         except Exception as error:
             reason = (
                 error.detail if isinstance(error, OrthoRayError) else f"unexpected: {type(error).__name__}"
             )
-            with suppress(OrthoRayError):
+            with suppress(OrthoRayError):  # it may be another driver's
                 job.ledger.close(f"The batch was interrupted ({reason}): submit it again.")
             raise
         tally = Tally(states.total(), states["completed"], states["failed"], known, job.output.place)

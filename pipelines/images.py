@@ -97,7 +97,7 @@ def do_item(job: Job, item: Item, device: Device = HERE) -> Ended:
     does not answer and the row waits for another job."""
     ids = {"batch_id": str(job.ledger.batch_id)}
     # A trace of its own: one of a whole batch would have more spans than anything can show.
-    with telemetry.step("image", ids, root=True, attributes={"orthoray.source": item.source}):
+    with telemetry.step("image", ids, root=True):
         try:
             end = _done(job, item, device)
         except Unavailable as error:
@@ -138,6 +138,7 @@ def _done(job: Job, item: Item, device: Device) -> Ended:
 
 def _failed(job: Job, item: Item, reason: str, code: str) -> Ended:
     telemetry.note({"orthoray.reason": code})
+    log.warning("image failed", source=item.source, reason=reason)
     job.ledger.fail(item.ref, reason, code)
     return "failed"
 
