@@ -196,8 +196,8 @@ def main() -> None:
     width, height = map(int, asked.size.split("x"))
     if asked.cpu:
         with tempfile.TemporaryDirectory(prefix="orthoray-bench-") as scratch:
-            seconds = cpu_seconds(photos(Path(scratch) / "photos", asked.images, width, height))
-        print(f"ours: {seconds:.2f} s of a processor for a photo of {width} x {height}")  # noqa: T201
+            taken = cpu_seconds(photos(Path(scratch) / "photos", asked.images, width, height))
+        print(f"ours: {taken:.2f} s of a processor for a photo of {width} x {height}")  # noqa: T201
         return
     os.environ |= ENVIRONMENT
     import ray  # here: it reads the environment when it is imported

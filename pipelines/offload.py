@@ -22,10 +22,20 @@ from orthoray.spectral.work import BandWork
 from pipelines import blockwork
 from pipelines.blockwork import Pixels
 from pipelines.images import HERE, Device
-from pipelines.raster import BYTES_PER_PIXEL, PROCESS_BYTES, RETRIES, Placement, fetched, on_some_node
+from pipelines.raster import (
+    BYTES_PER_PIXEL,
+    PROCESS_BYTES,
+    RETRIES,
+    Placement,
+    cluster_resources,
+    fetched,
+    on_some_node,
+)
 
 # Blocks of one image under way: while a GPU has one, the next is decoded.
 _AHEAD = 2
+# How often a task that waits for a GPU looks whether there is one.
+_LOOK_S = 5.0
 
 
 def device_of(placement: Placement) -> Device:
@@ -43,35 +53,56 @@ def device_of(placement: Placement) -> Device:
 def _blocks_of(work: BandWork, placement: Placement, device: str) -> Blocks:
     def blocks(grid: Grid, task: Task) -> Generator[Block, None, None]:
         largest = grid.block_height * min(grid.block_width, grid.width)
-        compute = _compute_map.options(
-            num_cpus=0,
-            num_gpus=placement.gpus,
-            memory=on_some_node(PROCESS_BYTES + BYTES_PER_PIXEL * largest, "GPU"),
-            label_selector=dict(placement.gpu_labels),
-            retry_exceptions=[Unavailable],
-        )
-        under_way: deque[tuple[Window, Any]] = deque()
-
-        def finished() -> Block:
-            window, reference = under_way.popleft()
-            found: IndexMap = fetched(reference)
-            return blockwork.block_of_map(window, found, grid, task)
-
+        options = {
+            "num_cpus": 0,
+            "num_gpus": placement.gpus,
+            "memory": on_some_node(PROCESS_BYTES + BYTES_PER_PIXEL * largest, "GPU"),
+            "label_selector": dict(placement.gpu_labels),
+            "retry_exceptions": [Unavailable],
+        }
         with work.readable() as ready, ready.open() as source:
-            recipe = ray.put(source.recipe)
+            maps = _Maps(source.recipe, device, options)
             try:
                 for window in grid.blocks():
-                    pixels = blockwork.pixels_of(source, window)
-                    under_way.append((window, compute.remote(recipe, pixels, device)))
-                    if len(under_way) == _AHEAD:
-                        yield finished()
-                while under_way:
-                    yield finished()
+                    maps.ask(window, blockwork.pixels_of(source, window))
+                    if len(maps.under_way) == _AHEAD:
+                        yield blockwork.block_of_map(*maps.next(), grid, task)
+                while maps.under_way:
+                    yield blockwork.block_of_map(*maps.next(), grid, task)
             finally:
-                for _, reference in under_way:
-                    ray.cancel(reference)
+                maps.call_off()
 
     return blocks
+
+
+class _Maps:
+    """Index maps of decoded blocks, computed by tasks, in the order in which they were asked for."""
+
+    def __init__(self, recipe: Recipe, device: str, options: dict[str, Any]) -> None:
+        self._recipe = recipe
+        self._shared = ray.put(recipe)
+        self._device = device
+        self._compute = _compute_map.options(**options)
+        self.under_way: deque[tuple[Window, Pixels, Any]] = deque()
+
+    def ask(self, window: Window, pixels: Pixels) -> None:
+        reference = self._compute.remote(self._shared, pixels, self._device)
+        self.under_way.append((window, pixels, reference))
+
+    def next(self) -> tuple[Window, IndexMap]:
+        """Raises `Unavailable` where processes of the task were lost too often."""
+        window, pixels, reference = self.under_way.popleft()
+        while not ray.wait([reference], timeout=_LOOK_S)[0]:
+            if not cluster_resources().get("GPU"):
+                # the last node with one is gone, and perhaps for good: the values are the same from here
+                ray.cancel(reference)
+                return window, blockwork.map_of(self._recipe, pixels, "numpy")
+        found: IndexMap = fetched(reference)
+        return window, found
+
+    def call_off(self) -> None:
+        for _, _, reference in self.under_way:
+            ray.cancel(reference)
 
 
 @ray.remote(max_retries=RETRIES)

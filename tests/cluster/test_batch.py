@@ -84,6 +84,23 @@ def test_images_are_decoded_on_cpus_and_their_index_is_computed_on_gpus(
                 assert (tmp_path / "gpu" / name).read_bytes() == (tmp_path / "cpu" / name).read_bytes()
 
 
+def test_images_go_on_when_the_only_gpu_is_lost(cluster: Cluster, add_node: AddNode, tmp_path: Path) -> None:
+    add_node(num_cpus=1, labels={"role": "decoder"})
+    gpus = add_node(num_cpus=0, num_gpus=1, labels={"role": "gpu"})
+    cluster.wait_for_nodes()
+    placement = Placement("array_api_strict", cpu_labels={"role": "decoder"}, gpu_labels={"role": "gpu"})
+    job = make_job(a_request(write_images(tmp_path / "images", 4, side=200)), tmp_path / "out")
+    lost: list[object] = []
+
+    def on_gpus(job: Job, items: Items) -> Iterator[Ended]:
+        for end in on_ray(job, items, placement):
+            if not lost:
+                lost.append(cluster.remove_node(gpus, allow_graceful=False))
+            yield end
+
+    assert run_campaign(job, find_items(job), spread=on_gpus).completed == 4
+
+
 def test_two_drivers_at_once(add_node: AddNode, tmp_path: Path) -> None:
     """The second takes the batch over while images of the first are under way; all are done, and nothing is lost."""
     folder, out = write_images(tmp_path / "images", 24, side=200), tmp_path / "out"
