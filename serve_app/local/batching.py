@@ -52,9 +52,9 @@ def submit_batch(settings: Settings, request: BatchRequest, *, wait: bool, notes
         client, submission_id, f"{_url(settings, running)}/batches/{batch_id}", _key(settings), notes
     )
     if state.error or state.status != "completed":
-        reason = state.error or "its process ended before it was done"
+        reason = _last_words(client, submission_id) or state.error or "its process ended before it was done"
         raise OrthoRayError(
-            f"The batch stopped with {state.open} of {state.total} images left: {reason}. The same command does the rest; "
+            f"The batch stopped with {state.open} of {state.total} images left: {reason.rstrip('.')}. The same command does the rest; "
             f"`ray job logs {submission_id}` tells more."
         )
     notes.print(
@@ -146,7 +146,10 @@ def _watch(
                 break
             time.sleep(pause)
     if batch is None:
-        raise OrthoRayError(_last_words(client, submission_id))
+        raise OrthoRayError(
+            _last_words(client, submission_id)
+            or f"The job ended before it began with the batch: `ray job logs {submission_id}` tells why."
+        )
     return batch
 
 
@@ -188,12 +191,14 @@ def _ask(api: httpx2.Client, url: str) -> Batch | None:
     )
 
 
-def _last_words(client: JobSubmissionClient, submission_id: str) -> str:
-    """What a job that came to nothing said at its end."""
-    lines = [line for line in client.get_job_logs(submission_id).splitlines() if line.startswith("batch: ")]
-    if lines:
-        return lines[-1].removeprefix("batch: ")
-    return f"The job ended before it began with the batch: `ray job logs {submission_id}` tells why."
+def _last_words(client: JobSubmissionClient, submission_id: str) -> str | None:
+    """What a job that came to nothing said at its end, if it could."""
+    try:
+        lines = client.get_job_logs(submission_id).splitlines()
+    except (RuntimeError, OSError):  # the dashboard is away
+        return None
+    said = [line.removeprefix("batch: ") for line in lines if line.startswith("batch: ")]
+    return said[-1] if said else None
 
 
 def _url(settings: Settings, running: Running | None) -> str:

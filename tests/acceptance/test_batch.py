@@ -38,7 +38,7 @@ def test_a_killed_batch_goes_on_where_it_was(stack: Stack) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: batch_of(stack).get("completed", 0) >= 4, 120, "some images done")
+    eventually(lambda: batch_of(stack).get("completed", 0) >= 4, 180, "some images done")
     for process in stack.processes(JOB):
         os.kill(process.pid, signal.SIGKILL)
     _, told = first.communicate(timeout=120)

@@ -132,6 +132,15 @@ def test_a_job_that_gives_no_sign_of_life_is_told(jobs: Jobs, batch: dict[str, A
         submitted(tmp_path)
 
 
+def test_a_job_that_another_has_replaced_says_so(jobs: Jobs, batch: dict[str, Any], tmp_path: Path) -> None:
+    batch |= {"status": "running", "total": 9, "completed": 4}
+    jobs.logs = "3 of 9 images\nbatch: Another job has taken over this batch: this one ends here.\n"
+    with pytest.raises(
+        OrthoRayError, match=r"left: Another job has taken over this batch: this one ends here\. The same"
+    ):
+        submitted(tmp_path)
+
+
 def test_the_server_is_asked_less_often_while_nothing_changes(
     jobs: Jobs, batch: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
