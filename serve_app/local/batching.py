@@ -54,8 +54,8 @@ def submit_batch(settings: Settings, request: BatchRequest, *, wait: bool, notes
     if state.error or state.status != "completed":
         reason = _last_words(client, submission_id) or state.error or "its process ended before it was done"
         raise OrthoRayError(
-            f"The batch stopped with {state.open} of {state.total} images left: {reason.rstrip('.')}. The same command does the rest; "
-            f"`ray job logs {submission_id}` tells more."
+            f"The batch stopped with {state.open} of {state.total} images left: {reason.rstrip('.')}. "
+            f"The same command does the rest; `ray job logs {submission_id}` tells more."
         )
     notes.print(
         f"{state.completed} of {state.total} images completed, {state.failed} failed. "
