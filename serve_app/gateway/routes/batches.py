@@ -7,13 +7,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orthoray.batches import FILE_TYPES, Batch
+from orthoray.batches import COLLECTION, FILE_TYPES, SUMMARY, TABLE, Batch
 from orthoray.contracts import Page
 from orthoray.errors import NotFound
 from orthoray.storage.keys import check_key
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, link_to_next
 from serve_app.gateway.files import send_object
+
+NO_SUCH_FILE = "A batch has no such file: collection.json names those that it has; summary.pdf is there if it was asked for."
+NOT_YET = (
+    "This file is written when all images of the batch are done: GET /batches/{batch_id} tells how far it is."
+)
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -45,7 +50,13 @@ async def get_file(
     batch = await services.batches.get_batch(caller.tenant, batch_id)
     kind = FILE_TYPES.get(PurePosixPath(name).suffix)
     if kind is None:
-        raise NotFound("A batch has no such file: collection.json names those that it has.")
-    return await send_object(
-        request, storage, batch.bucket, check_key(batch.prefix + name), kind, name.rpartition("/")[2]
-    )
+        raise NotFound(NO_SUCH_FILE)
+    key = check_key(batch.prefix + name)
+    try:
+        return await send_object(request, storage, batch.bucket, key, kind, name.rpartition("/")[2])
+    except NotFound:
+        is_told_at_the_end = name in {COLLECTION, TABLE, SUMMARY} and batch.status in {
+            "running",
+            "interrupted",
+        }
+        raise NotFound(NOT_YET if is_told_at_the_end else NO_SUCH_FILE) from None

@@ -54,6 +54,16 @@ def test_links_of_the_collection_lead_to_its_files(house: Any, batch: Batch) -> 
     assert house.client.get(f"{files}/heatmaps/a.png", headers={"Range": "bytes=0-3"}).content == b"heat"
 
 
+def test_what_is_written_at_the_end_says_so_before(house: Any, batch: Batch) -> None:
+    files = f"/batches/{batch.id}/files"
+    assert (
+        "when all images of the batch are done" in house.client.get(f"{files}/summary.pdf").json()["detail"]
+    )
+    assert "no such file" in house.client.get(f"{files}/heatmaps/a.png").json()["detail"]
+    batch.status = "completed"
+    assert "if it was asked for" in house.client.get(f"{files}/summary.pdf").json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["nothing.json", "secret.txt", "", "..%2f..%2fother.json", "a%00.json"])
 def test_other_names_lead_nowhere(house: Any, batch: Batch, name: str) -> None:
     house.storage.put_bytes("heatmaps", "other.json", b"another's")
