@@ -82,9 +82,9 @@ class Index:
     def require_computable(self) -> None:
         """Raise `Impossible` where no image can give what the formula needs."""
         if not self.computable:
+            remedy = self.note or "GET /indices lists the indices that are computable."
             raise Impossible(
-                f"{self.name} cannot be computed from an image: it also needs {', '.join(self.other_inputs)}. "
-                "GET /indices lists the indices that are computable.",
+                f"{self.name} cannot be computed from an image: it also needs {', '.join(self.other_inputs)}. {remedy}",
                 other_inputs=list(self.other_inputs),
             )
 

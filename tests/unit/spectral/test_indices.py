@@ -274,6 +274,24 @@ def test_what_no_band_gives_is_named(name: str, inputs: list[str]) -> None:
     assert caught.value.fields["other_inputs"] == inputs
 
 
+def test_the_note_of_a_kernel_index_has_its_formula() -> None:
+    rng = np.random.default_rng(5)
+    bands = {name: rng.uniform(0.01, 0.9, 64) for name in "NRGB"}
+    n_r = np.exp(-((bands["N"] - bands["R"]) ** 2) / (2 * 0.5**2))
+    kernels = {"kNN": np.ones(64), "kNR": n_r}
+    for name in ("kIPVI", "kNDVI", "kRVI"):
+        index = get_index(name)
+        assert index.note
+        text = index.note.removeprefix("With the RBF kernel it is ").split(": send")[0].split(", and with")[0]
+        with pytest.raises(Impossible, match=r"send .* as index_type expr"):
+            index.require_computable()
+        written = index_from_expression(text)
+        assert dict(written.constants) == {"sigma": 0.5}
+        np.testing.assert_allclose(written.expression(bands), index.expression(kernels), rtol=1e-9)
+    for name in ("kEVI", "kVARI"):
+        assert "exp(-(" in (get_index(name).note or "")
+
+
 def test_a_formula_of_the_user() -> None:
     index = index_from_expression("(N-R)/(N+R+L)", {"L": 0.25})
     assert (index.name, index.domain, index.formula) == ("expr", "user", "(N - R) / (N + R + L)")
