@@ -30,16 +30,17 @@ def draw(
     thresholds: ThresholdSet,
     *,
     photos: Sequence[Path],
+    masks: Sequence[Path | None],
     band_map: BandMap,
     language: Language,
     target: Path,
 ) -> dict[str, Any]:
     """Write the heatmap of `picture`, float32 (rows, columns) with NaN where there is no value, and return its legend.
 
-    `photos` are the image's files, over which a blended heatmap is laid. Their size does not matter: a blend takes
-    at most 14 bytes for each pixel of `picture` (photo, colours, mask, and the PNG twice), and while the photo is read
-    at most 350 MB for bands, a window and GDAL's cache. A process that blends 30 megapixels of three uint16 bands
-    stays below 450 MB.
+    `photos` are the image's files, over which a blended heatmap is laid, and `masks` the mask file of each or None.
+    Their size does not matter: a blend takes at most 14 bytes for each pixel of `picture` (photo, colours, mask, and
+    the PNG twice), and while the photo is read at most 350 MB for bands, a window and GDAL's cache. A process that
+    blends 30 megapixels of three uint16 bands stays below 450 MB.
     """
     low, high = limits_for(
         plan.stretch or CLASSES,
@@ -55,7 +56,7 @@ def draw(
         target.write_bytes(heatmap_png(picture, low, high, cmap))
     else:
         rows, columns = picture.shape
-        photo = _photo(photos, band_map, rows, columns)
+        photo = _photo(photos, masks, band_map, rows, columns)
         shown = blend_png(
             photo[..., :3],
             colorize(picture, low, high),
@@ -67,9 +68,11 @@ def draw(
     return legend_dict(low, high, cmap, title=plan.index_name, classes=thresholds, language=language)
 
 
-def _photo(photos: Sequence[Path], band_map: BandMap, rows: int, columns: int) -> npt.NDArray[np.uint8]:
+def _photo(
+    photos: Sequence[Path], masks: Sequence[Path | None], band_map: BandMap, rows: int, columns: int
+) -> npt.NDArray[np.uint8]:
     """The image at the size of its picture: uint8 (rows, columns, 4), RGBA."""
-    photo = preview(photos, band_map, max(rows, columns), oversampling=1)
+    photo = preview(photos, band_map, max(rows, columns), masks=masks, oversampling=1)
     if photo.shape[:2] == (rows, columns):
         return photo
     # halving rounds another way than fitting a side: a row or a column at most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,9 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyproj
-from PIL import Image
 
 from orthoray.contracts import Asset, digest_of_assets
 from orthoray.errors import Impossible, TooLarge
@@ -22,15 +19,13 @@ from orthoray.spectral.bands import BandMap, resolve_bands
 from orthoray.spectral.calibration import Calibration, calibrate
 from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.maskfiles import pair_masks, split_masks
-from orthoray.spectral.masks import Mask
 from orthoray.spectral.metadata import ImageMetadata, read_metadata
-from orthoray.spectral.orientation import orientation_of, turned, upright_size
+from orthoray.spectral.orientation import orientation_of, upright_size
 from orthoray.spectral.raster import RasterInfo, inspect
 from orthoray.spectral.raw import prepared
-from orthoray.spectral.reduced import read_reduced, reduced_shape
 from orthoray.spectral.sensors import Recognition, recognise_stack
 from orthoray.spectral.stack import Stack, inspect_stack
-from orthoray.spectral.thumbnail import preview, thumbnail_png
+from orthoray.spectral.thumbnail import thumbnail_png
 
 # Wide enough to be printed in a report at 200 dots per inch.
 THUMBNAIL_SIDE = 768
@@ -77,24 +72,7 @@ def picture_of(subject: Subject) -> bytes:
     stack = subject.stack
     with ExitStack() as opened:
         readable = [opened.enter_context(prepared(path)) for path in stack.files]
-        if not any(stack.masks):
-            return thumbnail_png(readable, subject.band_map, THUMBNAIL_SIDE)
-        picture = preview(readable, subject.band_map, THUMBNAIL_SIDE)
-    orientation = orientation_of(stack.files[0], stack.infos[0])
-    for mask in filter(None, stack.masks):
-        picture[turned(_hidden(mask), orientation)] = 0
-    out = io.BytesIO()
-    Image.fromarray(picture, "RGBA").save(out, "PNG")
-    return out.getvalue()
-
-
-def _hidden(mask: Path) -> Mask:
-    """Where a mask file hides all bands, at the size of a thumbnail of the image as stored."""
-    info = inspect(mask)
-    hidden: Mask = np.zeros(reduced_shape(info.width, info.height, THUMBNAIL_SIDE), dtype=np.bool_)
-    for piece in read_reduced(mask, range(1, info.count + 1), THUMBNAIL_SIDE):
-        hidden[piece.rows, piece.columns] = ~np.any(piece.arrays, axis=0)
-    return hidden
+        return thumbnail_png(readable, subject.band_map, THUMBNAIL_SIDE, masks=stack.masks)
 
 
 def examine(paths: Sequence[Path], upload: Upload) -> Subject:

@@ -90,6 +90,7 @@ def analyse_photo(
             found.statistics,
             thresholds,
             photos=stack.files,
+            masks=stack.masks,
             band_map=plan.band_map,
             language=language,
             target=heatmap_path,

@@ -135,6 +135,7 @@ def _by_bands(
         found.statistics,
         resolved(plan, found.statistics),
         photos=stack.files,
+        masks=stack.masks,
         band_map=plan.band_map,
         language=language,
         target=heatmap_path,

@@ -37,10 +37,14 @@ _GREY = 128
 
 
 def thumbnail_png(
-    path: PathLike | Sequence[PathLike], band_map: BandMap | None = None, max_side: int = 512
+    path: PathLike | Sequence[PathLike],
+    band_map: BandMap | None = None,
+    max_side: int = 512,
+    *,
+    masks: Sequence[PathLike | None] = (),
 ) -> bytes:
     """`preview` as an 8-bit RGBA PNG."""
-    image = Image.fromarray(preview(path, band_map, max_side), "RGBA")
+    image = Image.fromarray(preview(path, band_map, max_side, masks=masks), "RGBA")
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
@@ -51,6 +55,7 @@ def preview(
     band_map: BandMap | None = None,
     max_side: int = 512,
     *,
+    masks: Sequence[PathLike | None] = (),
     oversampling: int = _OVERSAMPLING,
 ) -> Picture:
     """A picture of at most `max_side` pixels on either side and at least one: uint8 (rows, columns, 4), RGBA.
@@ -58,8 +63,9 @@ def preview(
     Several paths are files of one size whose bands are numbered one file after another.
 
     Shows red, green, blue where they are named, else near infrared, red, green as the false colour of the
-    field, else the first band as grey; transparent, and without a colour, where masked. Values of other types
-    than uint8 are stretched between the 2nd and 98th percentiles of a sample of about a million, band by band.
+    field, else the first band as grey; transparent, and without a colour, where masked, or where one of the mask
+    files `masks` (see `orthoray.spectral.maskfiles`) hides all bands of its file. Values of other types than uint8
+    are stretched between the 2nd and 98th percentiles of a sample of about a million, band by band.
     `band_map` None means what the (first) file says of itself. A photo is turned upright by its EXIF orientation,
     as browsers show it. Raises as `orthoray.spectral.raster.inspect` and `read_window` do.
 
@@ -77,6 +83,8 @@ def preview(
     picture[..., 3] = 255
     for source in _sources(paths, infos, band_map):
         _draw(source, side, picture)
+    for mask in filter(None, masks):
+        _hide(mask, side, picture)
     picture[picture[..., 3] == 0] = 0
     if oversampling > 1:
         picture = _averaged(picture, *reduced_shape(info.width, info.height, max_side))
@@ -136,6 +144,12 @@ def _draw(source: _Source, side: int, picture: Picture) -> None:
         for array, ends, channels in zip(piece.arrays, limits, source.channels, strict=True):
             _write(array, ends, out[..., channels])
         out[piece.masked, 3] = 0
+
+
+def _hide(mask: PathLike, side: int, picture: Picture) -> None:
+    """Write 0 into alpha where a mask file hides all bands."""
+    for piece in read_reduced(mask, range(1, inspect(mask).count + 1), side):
+        picture[piece.rows, piece.columns][~np.any(piece.arrays, axis=0), 3] = 0
 
 
 def _stretched(

@@ -22,7 +22,7 @@ def test_the_photo_has_the_size_of_the_picture(tmp_path: Path, size: tuple[int, 
     bands = np.random.default_rng(1).integers(1, 255, (3, *size), dtype=np.uint8)
     path = write_bands(tmp_path / "a.tif", bands)
     rows, columns = (-(-side // 2**halvings) for side in size)
-    photo = _photo([path], RGB, rows, columns)
+    photo = _photo([path], [None], RGB, rows, columns)
     assert (photo.shape, photo.dtype) == ((rows, columns, 4), np.uint8)
     assert (photo[..., 3] == 255).all()
     if halvings == 0:
@@ -37,10 +37,10 @@ def test_memory_grows_with_the_picture_alone(
     bands = np.random.default_rng(2).integers(0, 3000, (3, 1500, 1200), dtype=np.uint16)
     path = write_bands(tmp_path / "a.tif", bands, blockysize=8)
     rows, columns = 1500 // reduction, 1200 // reduction
-    _photo([path], RGB, 100, 80)
+    _photo([path], [None], RGB, 100, 80)
     tracemalloc.start()
     try:
-        _photo([path], RGB, rows, columns)
+        _photo([path], [None], RGB, rows, columns)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

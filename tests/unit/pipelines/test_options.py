@@ -272,6 +272,23 @@ def test_a_mask_file_of_a_photo_that_its_exif_turns(tmp_path: Path, index: str, 
     np.testing.assert_array_equal(np.isnan(values), turned(hidden, orientation))
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("index", ["NDVI_emp", "NGRDI"])
+def test_a_photo_under_its_heatmap_is_transparent_where_a_mask_file_hides_it(
+    tmp_path: Path, index: str, orientation: int
+) -> None:
+    photo = tmp_path / "photo.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.random.default_rng(3).integers(1, 255, (6, 8, 3), dtype=np.uint8)).save(
+        photo, exif=exif
+    )
+    _, values, picture = analyse([photo, hide_left_half(photo, (6, 8))], index, blend=0.5)
+    alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+    np.testing.assert_array_equal(alpha == 0, np.isnan(values))
+    assert np.isnan(values).sum() == 24
+
+
 def test_reflectance_beside_camera_numbers_is_refused(tmp_path: Path) -> None:
     red = write_bands(tmp_path / "field_red.tif", fields()[:1], **UTM)
     near_infrared = write_bands(tmp_path / "field_nir.tif", counted(fields()[3:]), **UTM)
