@@ -54,7 +54,7 @@ def analyze_image(
             raise BadInput(f"There is no file {image}.")
     code = check_language(language)
     images = with_masks(images)
-    subject, imagery = _catalogued(images)
+    subject, imagery = _catalogued(images, wish)
     names = [asset.filename for asset in imagery.images]
     plan = plan_of_record(imagery, wish)
     with _folder(out or (Path() if report else None)) as folder:
@@ -93,14 +93,14 @@ def analyze_image(
         _show(result, Console(highlight=False))
 
 
-def _catalogued(images: Sequence[Path]) -> tuple[Subject, Imagery]:
-    """What these files are, and the record that they would get in the catalogue; nothing of it is kept, so they have no
-    digests."""
+def _catalogued(images: Sequence[Path], wish: AnalysisWish) -> tuple[Subject, Imagery]:
+    """What these files are, and the record that they would get in the catalogue if they were sent with the bands and the
+    sensor of the wish; nothing of it is kept, so they have no digests."""
     files = [
         StoredFile(filename=image.name, object_key="", size_bytes=image.stat().st_size, sha256="")
         for image in images
     ]
-    upload = Upload(id=uuid4(), files=files)
+    upload = Upload(id=uuid4(), files=files, bands=wish.bands, sensor=wish.sensor)
     subject = examine(images, upload)
     record = record_of(subject, upload, bucket="")
     return subject, Imagery(**record, created_at=datetime.now(UTC))

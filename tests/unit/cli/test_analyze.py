@@ -60,6 +60,18 @@ def test_a_summary_for_people(image: Path) -> None:
     )
 
 
+def test_files_that_do_not_name_their_bands(tmp_path: Path) -> None:
+    files = [write_bands(tmp_path / f"{at}.tif", fields()[at : at + 1], **UTM) for at in (0, 3)]
+    refused = analyze(*files)
+    assert isinstance(refused.exception, Impossible)
+    assert "Nothing tells which bands these 2 files hold" in str(refused.exception)
+    done = analyze(*files, "--bands", "R,N", "--json")
+    assert done.exit_code == 0, done.exception
+    assert json.loads(done.stdout)["statistics"]["valid_pixels"] == 48
+    four = [write_bands(tmp_path / f"{at}.tif", fields()[at : at + 1], **UTM) for at in range(4)]
+    assert analyze(*four, "--sensor", "naip").exit_code == 0
+
+
 def test_json_for_programs(image: Path) -> None:
     done = analyze(image, "--json", "-i", "GNDVI", "--language", "ro")
     found = json.loads(done.stdout)
