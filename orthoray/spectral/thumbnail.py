@@ -83,8 +83,9 @@ def preview(
     picture[..., 3] = 255
     for source in _sources(paths, infos, band_map):
         _draw(source, side, picture)
-    for mask in filter(None, masks):
-        _hide(mask, side, picture)
+    for mask in masks:
+        if mask is not None:
+            _hide(mask, side, picture)
     picture[picture[..., 3] == 0] = 0
     if oversampling > 1:
         picture = _averaged(picture, *reduced_shape(info.width, info.height, max_side))
