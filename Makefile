@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast bench lint format clean
+.PHONY: help setup run test test-fast trials bench lint format clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test: lint  ## run all tests, with real servers, Ray and processes
 
 test-fast: $(READY)  ## run the quick tests, which need neither Ray nor servers
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto -m "not slow" tests/unit
+
+trials: $(READY)  ## kill nodes under large batches, and spread large rasters over hosts (a quarter of an hour)
+	@$(BIN)/python -m pytest -m trials tests/trials
 
 bench: $(READY)  ## measure beside GDAL, Orfeo ToolBox and numpy (about 7 GB of inputs, a quarter of an hour)
 	@$(BIN)/python -m benchmarks

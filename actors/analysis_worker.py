@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from contextlib import nullcontext
+from typing import Any, cast
 from uuid import UUID
 
 import ray
 from ray import ObjectRefGenerator
 
-from actors.compute import attempt, chore, insist
+from actors.compute import attempt, begun, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
 from orthoray.contracts import Outcome, ReportRequest
@@ -20,12 +22,13 @@ from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
 from orthoray.telemetry import carried
-from pipelines.large import LARGE_PIXELS, task_for
+from pipelines.large import LARGE_AT_ONCE, analyse_large_object, task_for
+from pipelines.nodes import Demand, Patience, alive_nodes, placed
 
 
 class AnalysisWorker(QueueWorker):
-    """Jobs of analysis_db; at most `compute` runs are under way at once. Rasters from `large_pixels` on are spread over
-    the cluster."""
+    """Jobs of analysis_db; at most `compute` runs are under way at once, of which `LARGE_AT_ONCE` are spread over the
+    cluster: rasters from `large_pixels` on."""
 
     name = "analysis-worker"
 
@@ -35,10 +38,12 @@ class AnalysisWorker(QueueWorker):
         storage: StorageConfig,
         redis_url: str | None = None,
         compute: int | None = None,
-        large_pixels: int = LARGE_PIXELS,
+        *,
+        large_pixels: int,
     ) -> None:
         self._storage = storage
         self._large_pixels = large_pixels
+        self._few = asyncio.Semaphore(LARGE_AT_ONCE)
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
         super().__init__(dsn, redis_url, compute)
@@ -67,11 +72,18 @@ class AnalysisWorker(QueueWorker):
         order = await self._analysis.start_run(run_id)
         if order is None:
             return
+        task, demand = task_for(order, self._large_pixels)
+        async with self._few if task is analyse_large_object else nullcontext():
+            await self._carry_out(order, task, demand)
+
+    async def _carry_out(self, order: RunOrder, task: Any, demand: Demand) -> None:
+        run_id = order.run.id
+        options = await asyncio.to_thread(lambda: placed(demand, alive_nodes()))
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
-        task = task_for(order, self._large_pixels)
-        stream = cast(ObjectRefGenerator, task.remote(self._storage, order, carried()))
+        stream = cast(ObjectRefGenerator, task.options(**options).remote(self._storage, order, carried()))
         try:
-            async for reference in stream:
+            reference = await begun(anext(stream, None), Patience(demand))
+            while reference is not None:
                 step = await reference
                 if isinstance(step, Outcome):
                     await self._complete(run_id, step)
@@ -79,6 +91,7 @@ class AnalysisWorker(QueueWorker):
                 elif not await self._is_wanted(run_id, step):
                     ray.cancel(stream)
                     return
+                reference = await anext(stream, None)
         except BaseException:
             # The next attempt, or none, takes its place: it must not go on beside it.
             ray.cancel(stream)

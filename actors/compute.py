@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
@@ -11,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from actors.metrics import ATTEMPTS, FAILURES
 from orthoray import errors
 from orthoray.errors import OrthoRayError, Unavailable
+from pipelines.nodes import LOOK_S, Patience
 
 MAX_ATTEMPTS = 5
 # Between the calls of `insist`: long enough for a replica to be replaced.
@@ -23,6 +25,8 @@ REASONS: Mapping[type[BaseException], str] = {
     Exception: "internal",
 }
 INTERRUPTED = "interrupted"
+
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +94,21 @@ async def insist(call: Callable[[], Awaitable[object]]) -> None:
         else:
             return
     await call()
+
+
+async def begun(answer: Awaitable[Answer], patience: Patience) -> Answer:
+    """The first answer of a task, which may have to wait for a node.
+
+    Raises:
+        Unavailable: `patience` has ended.
+    """
+    waiting = asyncio.ensure_future(answer)
+    try:
+        while not (await asyncio.wait({waiting}, timeout=LOOK_S))[0]:
+            await asyncio.to_thread(patience.check)
+        return waiting.result()
+    finally:
+        waiting.cancel()
 
 
 def may_pass(error: BaseException) -> bool:

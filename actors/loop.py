@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import ray
 import structlog
 
 from actors.metrics import SLOTS, tell_backlog
@@ -17,6 +16,7 @@ from orthoray.logs import configure_logs
 from orthoray.queue import RETRY_SOON, Pace, Queue, Slots
 from orthoray.tasks import PUBLISH_EVENT
 from orthoray.telemetry import start_tracing
+from pipelines.nodes import cluster_resources
 
 # Runs or reports under way beyond the CPUs of the cluster: their tasks wait in Ray, so that no CPU waits for the queue.
 SPARE = 2
@@ -111,8 +111,7 @@ class QueueWorker(ABC):
 
 
 def _cluster_cpus() -> int:
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray gives it no types
-    return int(resources.get("CPU", 0))
+    return int(cluster_resources().get("CPU", 0))
 
 
 def _reasons(error: BaseException) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import ray
 
-from actors.compute import attempt, chore, insist
+from actors.compute import attempt, begun, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
 from orthoray.moments import seconds_since
@@ -16,7 +17,8 @@ from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
 from orthoray.telemetry import carried
-from pipelines.tasks import render_report
+from pipelines.nodes import Patience, alive_nodes, placed
+from pipelines.tasks import RENDERING, render_report
 
 
 class ReportWorker(QueueWorker):
@@ -50,9 +52,10 @@ class ReportWorker(QueueWorker):
         order = await self._report.start_report(report_id)
         if order is None:
             return
-        reference = render_report.remote(self._storage, order, carried())
+        options = await asyncio.to_thread(lambda: placed(RENDERING, alive_nodes()))
+        reference = render_report.options(**options).remote(self._storage, order, carried())
         try:
-            key = await reference
+            key = await begun(reference, Patience(RENDERING))
         except BaseException:
             ray.cancel(reference)
             raise

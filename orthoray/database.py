@@ -20,6 +20,8 @@ Pool = AsyncConnectionPool[Connection]
 
 # Any number will do as long as all versions of OrthoRay use the same one.
 _MIGRATION_LOCK = 0x0_57_40_12_A7
+# How long a migration waits for a lock of somebody else. Each of its steps takes less than a second.
+LOCK_TIMEOUT_S = 60.0
 _HEADER = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
@@ -99,20 +101,24 @@ async def ping(pool: Pool, name: str) -> dict[str, str]:
     return {}
 
 
-def migrate(dsn: str, folder: Path) -> list[str]:
+def migrate(dsn: str, folder: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> list[str]:
     """Bring a database to the newest schema; returns the names of the steps that were applied.
 
     Steps are `folder/NNNN_name.sql` in order, after the queue's own schema. Each runs in its own transaction together with
     its entry in `schema_migrations`; an advisory lock makes a second migrator wait.
 
     Raises:
-        ConfigurationError: the database cannot be reached, or was made by a newer version.
+        ConfigurationError: the database cannot be reached, or was made by a newer version, or somebody has held a lock on it
+            for longer than `lock_timeout_s`.
     """
     steps: dict[str, LiteralString] = {"0000_queue": SchemaManager.get_schema()}
     steps |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9]*.sql"))}
     applied = []
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(
+                "select set_config('lock_timeout', %s, false)", [f"{lock_timeout_s * 1000:.0f}ms"]
+            )
             connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
             connection.execute(
                 "create table if not exists schema_migrations"
@@ -130,6 +136,11 @@ def migrate(dsn: str, folder: Path) -> list[str]:
                     connection.execute(sql)
                     connection.execute("insert into schema_migrations (name) values (%s)", [name])
                 applied.append(name)
+    except psycopg.errors.LockNotAvailable as error:
+        raise ConfigurationError(
+            f"Another session has held a lock on the database for more than {lock_timeout_s:g} s: wait until a migration that is "
+            "under way is done, or end that session (the view pg_stat_activity shows it), then try again."
+        ) from error
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigurationError(f"The database cannot be reached: {reason}") from error

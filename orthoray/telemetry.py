@@ -23,6 +23,8 @@ IDS = ("request_id", "imagery_id", "run_id", "report_id", "batch_id")
 """What log lines and spans are found by."""
 TRACE = ("traceparent", "tracestate")
 """The headers of W3C Trace Context."""
+TRACED_AS = "compute"
+"""What all tasks that compute are called in traces."""
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 log = structlog.get_logger(__name__)

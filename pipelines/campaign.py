@@ -123,8 +123,9 @@ def on_ray(job: Job, items: Iterable[Item], placement: Placement | None = None) 
     """
     import ray  # here, all: a batch in one process needs no Ray
 
+    from pipelines.nodes import cluster_resources, on_some_node
     from pipelines.offload import device_of
-    from pipelines.raster import best_placement, cluster_resources, on_some_node
+    from pipelines.raster import best_placement
 
     listed = items if isinstance(items, Items) else Items(items)
     place = placement or best_placement()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import ray
@@ -15,33 +16,33 @@ from orthoray.logs import configure_logs
 from orthoray.ports import RunOrder
 from orthoray.spectral.formats import TIFF
 from orthoray.storage.config import StorageConfig
-from orthoray.telemetry import start_tracing
+from orthoray.telemetry import TRACED_AS, start_tracing
+from pipelines.nodes import LOOK_S, Demand, Patience, alive_nodes, cluster_resources, placed
 from pipelines.planning import plan_of_record
-from pipelines.raster import OnRay, best_placement, cluster_resources, fetched
+from pipelines.raster import OnRay, best_placement, fetched
 from pipelines.single import obstacle
-from pipelines.tasks import TRACED_AS, Opened, analyse_object, analyse_order
+from pipelines.tasks import Opened, analyse_object, analyse_order, demand_of
 from pipelines.windows import LocalFiles, WindowFiles, remote_files
 
-LARGE_PIXELS = 200_000_000
-"""From here on spreading a raster over processors saves more time than it costs."""
-# What joins the blocks holds the picture, some finished blocks and what draws the heatmap.
-_JOINING_BYTES = 600_000_000
-# Its disk and memory are better taken from nodes that compute than from those of the services.
-_NOT_BESIDE_SERVICES = {"role": "!in(head,services)"}
+LARGE_AT_ONCE = 2
+"""Each takes all CPUs; more of them would only hold memory that their blocks wait for."""
+# What joins the blocks holds the picture, some finished blocks and what draws the heatmap. It takes no CPU from the blocks.
+_JOINING = Demand(0, 600_000_000, share=0.5 / LARGE_AT_ONCE)
 
 log = structlog.get_logger(__name__)
 
 
-def task_for(order: RunOrder, large_pixels: int = LARGE_PIXELS) -> Any:
-    """The Ray task for a run: `analyse_large_object` from `large_pixels` on, else `analyse_object`."""
+def task_for(order: RunOrder, large_pixels: int) -> tuple[Any, Demand]:
+    """The Ray task for a run, `analyse_large_object` for TIFFs from `large_pixels` on, else `analyse_object`; and its demand."""
     imagery = order.imagery
     is_tiff = all(asset.content_type == TIFF.media_type for asset in imagery.images)
-    is_large = imagery.width * imagery.height >= large_pixels
-    return analyse_large_object if is_tiff and is_large else analyse_object
+    if is_tiff and imagery.width * imagery.height >= large_pixels:
+        return analyse_large_object, _JOINING
+    return analyse_object, demand_of(order)
 
 
-# It only waits for blocks and joins them, so it takes no CPU from them. As to retries see `analyse_object`.
-@ray.remote(num_cpus=0, memory=_JOINING_BYTES, max_retries=0, label_selector=_NOT_BESIDE_SERVICES)
+# As to retries see `analyse_object`.
+@ray.remote(num_cpus=0, max_retries=0)
 def analyse_large_object(
     config: StorageConfig, order: RunOrder, carried: Mapping[str, str]
 ) -> Iterator[float | Outcome]:
@@ -54,7 +55,12 @@ def analyse_large_object(
             return
     log.info("analysed in one task", run_id=str(order.run.id), reason=reason)
     # Ray's types do not know that the reference to a generator's result is itself a generator of references.
-    stream = cast(ObjectRefGenerator, analyse_object.remote(config, order, carried))
+    demand = replace(demand_of(order), share=0.5)  # for this task keeps its own memory meanwhile
+    task = analyse_object.options(**placed(demand, alive_nodes()))
+    stream = cast(ObjectRefGenerator, task.remote(config, order, carried))
+    patience = Patience(demand)
+    while not ray.wait([stream], timeout=LOOK_S)[0]:
+        patience.check()
     for reference in stream:
         yield fetched(reference)
 

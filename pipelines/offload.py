@@ -22,14 +22,13 @@ from orthoray.spectral.work import BandWork
 from pipelines import blockwork
 from pipelines.blockwork import Pixels
 from pipelines.images import HERE, Device
+from pipelines.nodes import cluster_resources, on_some_node
 from pipelines.raster import (
     BYTES_PER_PIXEL,
     PROCESS_BYTES,
     RETRIES,
     Placement,
-    cluster_resources,
     fetched,
-    on_some_node,
 )
 
 # Blocks of one image under way: while a GPU has one, the next is decoded.

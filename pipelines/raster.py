@@ -6,9 +6,11 @@ of one process: the same bytes in the index raster, the same statistics.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import ray
 from rasterio.windows import Window
 from ray.exceptions import RayError, RayTaskError
+from ray.util.metrics import Counter
 
 from orthoray.errors import OrthoRayError, Unavailable
 from orthoray.spectral.blocks import Block, Grid, Task
@@ -23,8 +26,10 @@ from orthoray.spectral.device import GPU_LIBRARY, IndexMap, best_namespace
 from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
+from orthoray.telemetry import TRACED_AS, carried, flush_soon, note, start_tracing, step
 from pipelines import blockwork
 from pipelines.blockwork import Job, Parcel, Pixels
+from pipelines.nodes import LOOK_S, Demand, Patience, alive_nodes, cluster_resources, placed
 from pipelines.windows import WindowFiles
 
 # How often a block is computed again when its process, its node or the storage is lost. What else goes wrong is final.
@@ -42,6 +47,12 @@ _PROBE_TIMEOUT_S = 30.0
 # How old a count of the cluster's CPUs may be.
 _COUNT_AGE_S = 1.0
 
+# At most so many blocks of a raster have a span each.
+TRACED_BLOCKS = 100
+BLOCKS = Counter("orthoray_blocks", "Blocks of large rasters that were computed")
+
+Trace = Mapping[str, str] | None
+"""What a task's span belongs to; None where it has none."""
 Links = list[Any]
 """The references of the tasks of a block, each of which needs the one before; the last is the block's."""
 
@@ -71,12 +82,6 @@ def best_placement() -> Placement:
     except RayError:  # they have other work, or are gone
         ray.cancel(probe)
         return Placement()
-
-
-def cluster_resources() -> dict[str, float]:
-    """What all nodes have, used or not: "CPU", "GPU", "memory" ..."""
-    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's own
-    return found
 
 
 class OnRay:
@@ -113,16 +118,29 @@ class OnRay:
 def _in_order(job: Job, placement: Placement) -> Generator[Block, None, None]:
     """All blocks in their order. Those under way are called off when the caller wants no more, or one fails."""
     largest = job.grid.block_height * min(job.grid.block_width, job.grid.width)
-    start = _starter(ray.put(job), placement, PROCESS_BYTES + BYTES_PER_PIXEL * largest)
+    # half of a node, for the tasks that join blocks wait there for these
+    demand = Demand(1, PROCESS_BYTES + BYTES_PER_PIXEL * largest, share=0.5)
+    start = _starter(ray.put(job), placement, demand)
+    patience = Patience(*_demands(placement, demand))
     room = _Room(largest * _BYTES_PER_PIXEL_BACK)
+    windows = list(job.grid.blocks())
+    traced = carried()
+    each = math.ceil(len(windows) / TRACED_BLOCKS) if "traceparent" in traced else 0
+    note({"orthoray.blocks": len(windows), "orthoray.blocks_for_each_span": each})
     under_way: deque[Links] = deque()
+
+    def next_block() -> Block:
+        block: Block = fetched(under_way.popleft()[-1], patience).opened()
+        BLOCKS.inc()
+        return block
+
     try:
-        for window in job.grid.blocks():
-            under_way.append(start(window))
+        for number, window in enumerate(windows):
+            under_way.append(start(window, traced if each and number % each == 0 else None))
             while len(under_way) >= room.blocks():
-                yield fetched(under_way.popleft()[-1]).opened()
+                yield next_block()
         while under_way:
-            yield fetched(under_way.popleft()[-1]).opened()
+            yield next_block()
     finally:
         for links in under_way:
             for reference in links:
@@ -147,45 +165,45 @@ class _Room:
         return self._blocks
 
 
-def _starter(job: Any, placement: Placement, memory: int) -> Callable[[Window], Links]:
+def _starter(job: Any, placement: Placement, demand: Demand) -> Callable[[Window, Trace], Links]:
     """What starts the tasks of a block. Each asks for its memory, so that no node is given more than it can hold."""
-    resources: dict[str, Any] = {
-        "num_cpus": 1,
-        "memory": on_some_node(memory),
-        "retry_exceptions": [Unavailable],
-    }
-    on_cpu = {**resources, "label_selector": dict(placement.cpu_labels)}
+    nodes = alive_nodes()
+    on_cpu = {**placed(demand, nodes), "retry_exceptions": [Unavailable]}
+    if placement.cpu_labels:
+        on_cpu |= {"label_selector": dict(placement.cpu_labels), "fallback_strategy": None}
     if placement.device is None:
         whole = _compute.options(**on_cpu)
-        return lambda window: [whole.remote(job, window)]
+        return lambda window, trace: [whole.remote(job, window, trace)]
     decode, encode = _decode.options(**on_cpu), _encode.options(**on_cpu)
-    on_gpu = {**resources, "num_cpus": 0, "num_gpus": placement.gpus}
-    index = _compute_map.options(**on_gpu, label_selector=dict(placement.gpu_labels))
+    on_gpu = {**on_cpu, "num_cpus": 0, "num_gpus": placement.gpus, "fallback_strategy": None}
+    index = _compute_map.options(**on_gpu | {"label_selector": dict(placement.gpu_labels)})
     device = placement.device
 
-    def start(window: Window) -> Links:
-        pixels = decode.remote(job, window)
-        found = index.remote(job, pixels, device)
-        return [pixels, found, encode.remote(job, window, found)]
+    def start(window: Window, trace: Trace) -> Links:
+        pixels = decode.remote(job, window, trace)
+        found = index.remote(job, pixels, device, trace)
+        return [pixels, found, encode.remote(job, window, found, trace)]
 
     return start
 
 
-def on_some_node(memory: int, resource: str = "CPU") -> int:
-    """The memory, or what the largest node with such a resource has: Ray would wait for ever for a larger one."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's own
-    fitting = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get(resource)]
-    return int(min(memory, max((found.get("memory", memory) for found in fitting), default=memory)))
+def _demands(placement: Placement, demand: Demand) -> list[Demand]:
+    """What must be there for a raster to get on."""
+    if placement.device is None:
+        return [demand]
+    return [demand, Demand(0, demand.memory, gpus=placement.gpus, share=demand.share)]
 
 
-def fetched(reference: Any) -> Any:
+def fetched(reference: Any, patience: Patience | None = None) -> Any:
     """What a task gave.
 
     Raises:
         OrthoRayError: the task's own, without the way that it came.
-        Unavailable: its process or node was lost too often, or the cluster had no memory for it.
+        Unavailable: its process or node was lost too often, or the cluster had no memory for it, or `patience` has ended.
     """
     try:
+        while patience is not None and not ray.wait([reference], timeout=LOOK_S)[0]:
+            patience.check()
         return ray.get(reference)
     except RayTaskError as error:
         if isinstance(error.cause, OrthoRayError):
@@ -197,27 +215,45 @@ def fetched(reference: Any) -> Any:
         ) from error
 
 
+@contextmanager
+def _traced(name: str, trace: Trace) -> Iterator[None]:
+    """A span for a task of a block, if it is one of those that have one."""
+    if trace is None:
+        yield
+        return
+    start_tracing(TRACED_AS)
+    try:
+        with step(name, trace):
+            yield
+    finally:
+        flush_soon()
+
+
 @ray.remote(max_retries=RETRIES)
-def _compute(job: Job, window: Window) -> Parcel:
+def _compute(job: Job, window: Window, trace: Trace) -> Parcel:
     load_compiled()
-    return blockwork.compute(job, window)
+    with _traced("block", trace):
+        return blockwork.compute(job, window)
 
 
 @ray.remote(max_retries=RETRIES)
-def _decode(job: Job, window: Window) -> Pixels:
+def _decode(job: Job, window: Window, trace: Trace) -> Pixels:
     load_compiled()
-    return blockwork.decode(job, window)
+    with _traced("block.decode", trace):
+        return blockwork.decode(job, window)
 
 
 @ray.remote(max_retries=RETRIES)
-def _compute_map(job: Job, pixels: Pixels, device: str) -> IndexMap:
-    return blockwork.compute_map(job, pixels, device)
+def _compute_map(job: Job, pixels: Pixels, device: str, trace: Trace) -> IndexMap:
+    with _traced("block.index", trace):
+        return blockwork.compute_map(job, pixels, device)
 
 
 @ray.remote(max_retries=RETRIES)
-def _encode(job: Job, window: Window, found: IndexMap) -> Parcel:
+def _encode(job: Job, window: Window, found: IndexMap, trace: Trace) -> Parcel:
     load_compiled()
-    return blockwork.encode(job, window, found)
+    with _traced("block.encode", trace):
+        return blockwork.encode(job, window, found)
 
 
 @ray.remote(num_cpus=0, num_gpus=GPU_SHARE, max_retries=0)

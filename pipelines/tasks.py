@@ -22,18 +22,23 @@ from orthoray.logs import configure_logs
 from orthoray.ports import ReportOrder, RunOrder
 from orthoray.reporting.content import content_from_records
 from orthoray.reporting.document import report_pdf
+from orthoray.spectral.formats import TIFF
 from orthoray.spectral.loops import load_compiled
 from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
 from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
-from pipelines.planning import plan_of_record
+from pipelines.nodes import Demand
+from pipelines.planning import old_indices, plan_of_record
 from pipelines.single import analyse_files
 from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
 
 PROGRESS_INTERVAL_S = 0.5
-TRACED_AS = "compute"
+# What a task takes for an image of any size that is read by windows, Python and its libraries included; what it takes more for
+# each pixel of a photo, which is decoded as a whole; and for what a deployment's own `OLD` computes of one.
+_TASK_BYTES, _PHOTO_BYTES_PER_PIXEL, _OLD_BYTES_PER_PIXEL = 350_000_000, 12, 30
+RENDERING = Demand(0.5, 350_000_000)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,15 @@ class Opened:
     device: str
 
 
+def demand_of(order: RunOrder) -> Demand:
+    """What `analyse_object` asks for."""
+    imagery = order.imagery
+    by_windows = all(asset.content_type == TIFF.media_type for asset in imagery.images)
+    by_old = order.run.wish.index_type.strip().lower() in {name.lower() for name in old_indices()}
+    each = _OLD_BYTES_PER_PIXEL if by_old else 0 if by_windows else _PHOTO_BYTES_PER_PIXEL
+    return Demand(1, _TASK_BYTES + each * imagery.width * imagery.height)
+
+
 # The queue retries, with back-off and an end; Ray must not retry beside it.
 @ray.remote(num_cpus=1, max_retries=0)
 def analyse_object(
@@ -52,17 +66,17 @@ def analyse_object(
 ) -> Iterator[float | Outcome]:
     """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
     configure_logs()
-    telemetry.start_tracing(TRACED_AS)
+    telemetry.start_tracing(telemetry.TRACED_AS)
     yield from analyse_order(config, order, carried=carried)
     # this process is kept for further runs: they find the faster loops
     threading.Thread(target=load_compiled, name="loops", daemon=True).start()
 
 
-@ray.remote(num_cpus=0.5, max_retries=0)
+@ray.remote(num_cpus=RENDERING.cpus, max_retries=0)
 def render_report(config: StorageConfig, order: ReportOrder, carried: Mapping[str, str]) -> str:
     """The key of the PDF."""
     configure_logs()
-    telemetry.start_tracing(TRACED_AS)
+    telemetry.start_tracing(telemetry.TRACED_AS)
     try:
         with telemetry.step("render", carried):
             return render_order(config, order)

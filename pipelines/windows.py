@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from rasterio.windows import Window
 
-from orthoray.errors import TruncatedImage, Unavailable
+from orthoray.errors import OrthoRayError, TruncatedImage, Unavailable
 from orthoray.spectral.ranges import header_spans, window_spans
 from orthoray.spectral.tiff import Span
 from orthoray.storage.base import Storage
@@ -83,9 +83,7 @@ class RemoteFiles:
             for file, path, wanted in zip(self.files, paths, numbers, strict=True):
                 if wanted is not None and not wanted:
                     continue
-                if storage.stat(file.bucket, file.key).etag != file.etag:
-                    raise Unavailable("The image was replaced while it was being read: try again.")
-                with path.open("r+b") as target:
+                with path.open("r+b") as target, _same_version(storage, file.bucket, file.key, file.etag):
                     spans = window_spans(target, file.size, window, wanted)
                     _fetch(storage, file, spans, target)
             yield paths
@@ -100,9 +98,28 @@ def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> R
     return RemoteFiles(config, tuple(_described(storage, bucket, key) for bucket, key in objects))
 
 
+@contextmanager
+def _same_version(storage: Storage, bucket: str, key: str, etag: str | None) -> Iterator[None]:
+    """Raises `Unavailable` where an object is not that version any more once it has been read.
+
+    Asked afterwards: what was replaced between two ranges would give pixels of both, or look like a damaged file.
+    """
+    try:
+        yield
+    except OrthoRayError:
+        _check_version(storage, bucket, key, etag)
+        raise
+    _check_version(storage, bucket, key, etag)
+
+
+def _check_version(storage: Storage, bucket: str, key: str, etag: str | None) -> None:
+    if storage.stat(bucket, key).etag != etag:
+        raise Unavailable("The image was replaced while it was being read: try again.")
+
+
 def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:
     found = storage.stat(bucket, key)
-    with storage.open(bucket, key) as file:
+    with _same_version(storage, bucket, key, found.etag), storage.open(bucket, key) as file:
         header = []
         for start, stop in header_spans(file, found.size):
             file.seek(start)

@@ -1,7 +1,6 @@
 """Every word of the reports, in English, Russian and Romanian.
 
-Russian and Romanian readers use these reports beside English ones, so a phrase without all three is an
-error that the tests find. Placeholders are in the form of `str.format`.
+A phrase without all three is an error that the tests find. Placeholders are in the form of `str.format`.
 """
 
 from __future__ import annotations
@@ -389,10 +388,7 @@ class Texts:
 
 
 def texts_for(language: str | None) -> Texts:
-    """The phrases for a language tag (`ru`, `ro-MD`, ...); None means the default, Russian.
-
-    Raises `BadInput` for a language in which no report is written.
-    """
+    """The phrases for a language tag (`ru`, `ro-MD`, ...; None: Russian). Raises `BadInput` for one without reports."""
     primary = (language or DEFAULT_LANGUAGE).replace("_", "-").split("-")[0].strip().lower()
     if primary not in LANGUAGES:
         raise BadInput(

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-# Ray reads these when it is imported; explicit, so that no token of the developer's own is taken for ours.
-os.environ |= {
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # A node that was killed refuses connections, and is known to be dead after some seconds rather than a quarter of a
-    # minute; one on a machine that is slow answers late, and is given half a minute.
-    "RAY_health_check_initial_delay_ms": "1000",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "10000",
-    "RAY_health_check_failure_threshold": "3",
-}
+from nodes import ENVIRONMENT, AddNode
+
+os.environ |= ENVIRONMENT
 
 import pytest
 import ray
-from nodes import AddNode
+from patient import PatientCluster
 from ray.cluster_utils import Cluster
 
 
@@ -35,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The head, to which this process is connected as the driver. It has no CPU: what computes is on nodes of tests."""
-    cluster = Cluster(
+    cluster = PatientCluster(
         initialize_head=True,
         head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 200_000_000},
     )

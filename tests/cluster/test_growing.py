@@ -29,10 +29,10 @@ def dsn(tmp_path: Path) -> Iterator[str]:
         server.stop()
 
 
-@pytest.mark.timeout(360)
-def test_a_backlog_asks_for_nodes_and_lets_them_go(dsn: str) -> None:
+def grown(dsn: str, jobs: int, concurrency: int) -> dict[str, int]:
+    """See `growing`."""
     answer = subprocess.run(
-        [sys.executable, growing.__file__, dsn, "8", "0"],
+        [sys.executable, growing.__file__, dsn, str(jobs), str(concurrency)],
         env={**os.environ, **growing.ENVIRONMENT},
         cwd=ROOT,
         capture_output=True,
@@ -41,6 +41,14 @@ def test_a_backlog_asks_for_nodes_and_lets_them_go(dsn: str) -> None:
         check=False,
     )
     assert answer.returncode == 0, answer.stderr[-2000:]
-    found = json.loads(answer.stdout)
+    found: dict[str, int] = json.loads(answer.stdout)
+    return found
+
+
+@pytest.mark.timeout(360)
+def test_a_backlog_asks_for_nodes_up_to_the_bound_and_lets_them_go(dsn: str) -> None:
+    """From no node at all, with what a run asks for: a CPU beside no services, and memory."""
+    found = grown(dsn, 8, 2)
     assert (found["done"], found["left"]) == (8, 0)
-    assert found["most"] >= 2
+    assert found["asked"] == 2, "of eight that wait in the queue"
+    assert 2 <= found["most"] <= growing.MAX_NODES

@@ -11,20 +11,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import ray
+from collector import collector
 from nodes import AddNode
 from orders import order_of
 from rasters import RGBN, UTM, fields, write_bands
 from ray.cluster_utils import Cluster
 from ray.exceptions import RayTaskError, TaskCancelledError
+from stack import eventually
 
+from orthoray import telemetry
 from orthoray.contracts import Outcome
 from orthoray.errors import TruncatedImage
+from orthoray.otlp import Tracing
 from orthoray.ports import RunOrder
 from orthoray.spectral.bands import BandMap
 from orthoray.spectral.engine import analyse_bands
 from orthoray.spectral.stack import Stack, inspect_stack
 from orthoray.spectral.survey import IndexResult
 from orthoray.storage.config import StorageConfig
+from pipelines import raster
 from pipelines.large import analyse_large_object, task_for
 from pipelines.raster import BYTES_PER_PIXEL, PROCESS_BYTES, OnRay, Placement, best_placement
 from pipelines.tasks import analyse_order
@@ -172,6 +177,27 @@ def test_decoded_on_cpus_and_computed_on_gpus(
     assert best_placement() == Placement(), "there is a GPU, but no CuPy"
 
 
+def test_blocks_have_spans_in_the_trace_of_their_run(
+    add_node: AddNode, tmp_path: Path, tiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collector() as found:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.endpoint)
+        add_node(num_cpus=1, labels={"role": "traced"})  # its processes have the variable
+        tracing = Tracing("driver")
+        monkeypatch.setattr(telemetry, "_tracing", tracing)
+        monkeypatch.setattr(raster, "TRACED_BLOCKS", 3)
+        with telemetry.step("compute", root=True):
+            trace = telemetry.trace_id()
+            analyse(inspect_stack([tiled]), tmp_path / "i.tif", Placement(cpu_labels={"role": "traced"}))
+        tracing.close()
+        assert trace is not None
+        eventually(lambda: len(found.of(trace)) == 4, 20, "three of nine blocks have a span")
+        (whole,) = (span for span in found.of(trace) if span.name == "compute")
+        assert whole.attributes == {"orthoray.blocks": 9, "orthoray.blocks_for_each_span": 3}
+        blocks = [span for span in found.of(trace) if span.name == "block"]
+        assert {(span.service, span.parent) for span in blocks} == {("compute", whole.id)}
+
+
 @pytest.mark.usefixtures("workers")
 def test_a_broken_tile_is_told_at_once_and_nothing_goes_on(tmp_path: Path, tiled: Path) -> None:
     content = bytearray(tiled.read_bytes())
@@ -213,13 +239,13 @@ def test_a_large_run_has_the_result_of_a_small_one(
 ) -> None:
     config = cast(StorageConfig, request.getfixturevalue(storage))
     order = order_of(config, tiled)
-    assert task_for(order, SIDE * SIDE + 1) is not analyse_large_object
-    many = outcome_of(config, order, task_for(order, SIDE * SIDE))
-    raster = config.open().get_bytes("heatmaps", many.index_key)
+    assert task_for(order, SIDE * SIDE + 1)[0] is not analyse_large_object
+    many = outcome_of(config, order, task_for(order, SIDE * SIDE)[0])
+    index = config.open().get_bytes("heatmaps", many.index_key)
     picture = config.open().get_bytes("heatmaps", many.heatmap_key)
     *_, one = analyse_order(config, order)
     assert isinstance(one, Outcome)
-    assert config.open().get_bytes("heatmaps", many.index_key) == raster
+    assert config.open().get_bytes("heatmaps", many.index_key) == index
     assert config.open().get_bytes("heatmaps", many.heatmap_key) == picture
     assert (many.provenance.pop("way"), one.provenance.pop("way")) == ("blocks", "one task")
     many.seconds = one.seconds = 0.0

@@ -11,7 +11,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from orthoray.database import migrate
+from orthoray.database import _MIGRATION_LOCK, migrate
 from orthoray.errors import ConfigurationError
 from orthoray.settings import SERVICES
 from serve_app.local.postgres import EmbeddedPostgres
@@ -59,6 +59,18 @@ def test_two_at_once_apply_every_step_once(empty: str) -> None:
     for thread in threads:
         thread.join()
     assert sorted(map(len, applied)) == [0, 4]
+
+
+@pytest.mark.parametrize("statement", ["select pg_advisory_lock(%s)", "lock table jobs -- %s"])
+def test_a_lock_that_is_not_given_back_is_told(empty: str, tmp_path: Path, statement: str) -> None:
+    (tmp_path / "0001_jobs.sql").write_text("create table jobs (id integer)")
+    migrate(empty, tmp_path)
+    (tmp_path / "0002_more.sql").write_text("alter table jobs add column name text")
+    with psycopg.connect(empty) as other:
+        other.execute(statement.replace("%s", str(_MIGRATION_LOCK)))  # type: ignore[arg-type]  # one of ours
+        with pytest.raises(ConfigurationError, match="pg_stat_activity"):
+            migrate(empty, tmp_path, lock_timeout_s=0.3)
+    assert migrate(empty, tmp_path) == ["0002_more"]
 
 
 def test_a_newer_database_is_left_alone(empty: str) -> None:

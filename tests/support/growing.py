@@ -1,8 +1,9 @@
 """A cluster that grows by Ray's own autoscaler: `python growing.py DSN JOBS CONCURRENCY`, with `ENVIRONMENT`.
 
 The head has no CPU; there may be up to three nodes of one CPU each. JOBS wait in the queue of DSN, each hands a task of one CPU
-to Ray, and at most CONCURRENCY are under way at once (0: by the CPUs of the cluster). Writes, as JSON, how many jobs were done,
-the most nodes that there were, how many are left when nothing has waited for a while, and the seconds that the jobs took.
+and some memory to Ray, and at most CONCURRENCY are under way at once (0: by the CPUs of the cluster). Writes, as JSON, how many
+jobs were done, how many tasks were in Ray at once, the most nodes that there were, how many are left when nothing has waited for
+a while, and the seconds that the jobs took.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
-from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FakeMultiNodeProvider
 
 from actors.loop import QueueWorker
 from orthoray.database import open_pool, transaction
 from orthoray.queue import Queue
 from orthoray.tasks import Task
+from pipelines.nodes import Demand, alive_nodes, placed
 
 # Ray reads these when it is imported.
 ENVIRONMENT = {
@@ -36,10 +38,10 @@ ENVIRONMENT = {
     "RAY_FAKE_CLUSTER": "1",
     "AUTOSCALER_UPDATE_INTERVAL_S": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_raylet_start_wait_time_s": "120",
 }
 NOTE = Task("test.note", "compute")
 MAX_NODES = 3
+DEMAND = Demand(1, 350_000_000)
 IDLE_S = 6.0
 TASK_S = 2.0
 PATIENCE_S = 120.0
@@ -51,24 +53,43 @@ def compute() -> None:
 
 
 class Worker(QueueWorker):
-    done = 0
+    """`asked` is the most tasks that it had under way at once."""
+
+    done = under_way = asked = 0
 
     def register(self, queue: Queue) -> None:
         @queue.app.task(name=NOTE.name, queue=NOTE.queue)
         async def note() -> None:
-            await compute.remote()
+            self.under_way += 1
+            self.asked = max(self.asked, self.under_way)
+            options = await asyncio.to_thread(lambda: placed(DEMAND, alive_nodes()))
+            await compute.options(**options).remote()
+            self.under_way -= 1
             self.done += 1
 
 
+class Provider(FakeMultiNodeProvider):  # type: ignore[misc]  # Ray gives it no types
+    """Ray's, for nodes whose memory the autoscaler is told; it cannot start such itself."""
+
+    def _create_node_with_resources_and_labels(
+        self, node_config: object, tags: object, count: int, resources: dict[str, float], labels: object
+    ) -> None:
+        told = {name: amount for name, amount in resources.items() if name != "memory"}
+        super()._create_node_with_resources_and_labels(node_config, tags, count, told, labels)
+
+
 def cluster_config(address: str) -> dict[str, object]:
-    node = {"node_config": {}, "resources": {"CPU": 1, "object_store_memory": 100_000_000}}
+    # The autoscaler adds no node for a task that asks for memory, unless it is told what nodes have.
+    resources = {"CPU": 1, "memory": 500_000_000, "object_store_memory": 100_000_000}
+    node = {"node_config": {}, "resources": resources}
     return {
         "cluster_name": "growing",
         "max_workers": MAX_NODES,
         "idle_timeout_minutes": IDLE_S / 60,
         "upscaling_speed": 1.0,
         "provider": {
-            "type": "fake_multinode",
+            "type": "external",
+            "module": "growing.Provider",
             "gcs_address": address,
             "head_node_id": FAKE_HEAD_NODE_ID,
             "launch_multiple": True,
@@ -106,7 +127,11 @@ def growing_cluster() -> Iterator[str]:
     ]
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", *options]
     with log.open("wb") as output:
-        head = subprocess.Popen(command, stdout=output, stderr=output)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parent),
+        }  # for the autoscaler to find `Provider`
+        head = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         while "Ray runtime started" not in log.read_text():
             if head.poll() is not None:
@@ -145,7 +170,13 @@ def main(dsn: str, jobs: int, concurrency: int) -> None:
         seconds = round(time.monotonic() - started)
         while nodes() and time.monotonic() - started < seconds + PATIENCE_S / 2:
             time.sleep(0.5)
-        found = {"done": worker.done, "most": most, "left": nodes(), "seconds": seconds}
+        found = {
+            "done": worker.done,
+            "asked": worker.asked,
+            "most": most,
+            "left": nodes(),
+            "seconds": seconds,
+        }
     sys.stdout.write(json.dumps(found))
     sys.stdout.flush()
     os._exit(0)  # the worker's thread goes on, and its Ray is gone

@@ -22,6 +22,8 @@ from actors.report_worker import ReportWorker
 from orthoray.errors import NotFound, TruncatedImage, Unavailable
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import CLEAN_UP_IMAGERY, CLEAN_UP_REPORT, CLEAN_UP_RUN, REQUEST_REPORT
+from pipelines import nodes
+from pipelines.nodes import Demand
 
 RUN = uuid4()
 OUTCOME = an_outcome(RUN)
@@ -40,7 +42,8 @@ async def stream(values: tuple[Any, ...]) -> AsyncIterator[Any]:
 
 
 ORDER = SimpleNamespace(
-    run=SimpleNamespace(created_at=datetime.now(UTC)), report=SimpleNamespace(created_at=datetime.now(UTC))
+    run=SimpleNamespace(id=RUN, created_at=datetime.now(UTC)),
+    report=SimpleNamespace(created_at=datetime.now(UTC)),
 )
 
 
@@ -66,6 +69,7 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     found: list[object] = []
     for module in (analysis_worker, report_worker):
         monkeypatch.setattr(module, "ray", SimpleNamespace(cancel=found.append))
+        monkeypatch.setattr(module, "alive_nodes", list)
     monkeypatch.setattr(compute, "INSIST_WAITS_S", (0.0, 0.0))
     return found
 
@@ -74,18 +78,20 @@ def worker_of(kind: type[Any], service: Service) -> Any:
     """A worker without its loop, all of whose services are the same."""
     worker = kind.__new__(kind)
     worker._storage, worker._large_pixels = StorageConfig(root=Path("storage")), 100
+    worker._few = asyncio.Semaphore(2)
     worker._analysis = worker._report = service
     return worker
 
 
 def analyse(monkeypatch: pytest.MonkeyPatch, service: Service, *steps: Any) -> None:
-    task = SimpleNamespace(remote=lambda *_: stream(steps))
-    monkeypatch.setattr(analysis_worker, "task_for", lambda *_: task)
+    task = SimpleNamespace(remote=lambda *_: stream(steps), options=lambda **_: task)
+    monkeypatch.setattr(analysis_worker, "task_for", lambda *_: (task, Demand(1, 1)))
     asyncio.run(worker_of(AnalysisWorker, service)._analyse(RUN))
 
 
 def render(monkeypatch: pytest.MonkeyPatch, service: Service, key: Any) -> None:
-    monkeypatch.setattr(report_worker, "render_report", SimpleNamespace(remote=lambda *_: result(key)))
+    task = SimpleNamespace(remote=lambda *_: result(key), options=lambda **_: task)
+    monkeypatch.setattr(report_worker, "render_report", task)
     asyncio.run(worker_of(ReportWorker, service)._render(uuid4()))
 
 
@@ -131,6 +137,24 @@ def test_no_analysis_goes_on_without_its_job(
 ) -> None:
     with pytest.raises(error):
         analyse(monkeypatch, Service(**answers), step)
+    assert len(cancelled) == 1
+
+
+def test_work_that_no_node_can_take_is_given_up_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    monkeypatch.setattr(nodes, "alive_nodes", list)
+    monkeypatch.setattr(nodes, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(compute, "LOOK_S", 0.01)
+
+    async def never(*_: object) -> AsyncIterator[Any]:
+        await asyncio.sleep(60)
+        yield
+
+    task = SimpleNamespace(remote=never, options=lambda **_: task)
+    monkeypatch.setattr(analysis_worker, "task_for", lambda *_: (task, Demand(1, 1)))
+    with pytest.raises(Unavailable, match="role=cpu"):
+        asyncio.run(worker_of(AnalysisWorker, Service())._analyse(RUN))
     assert len(cancelled) == 1
 
 

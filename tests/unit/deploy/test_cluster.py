@@ -43,6 +43,7 @@ def test_every_node_takes_the_token_from_the_file() -> None:
     assert CONFIG["file_mounts"] == {"~/orthoray.env": ".env"}
     for commands in (CONFIG["head_start_ray_commands"], CONFIG["worker_start_ray_commands"]):
         assert "set -a && . ~/orthoray.env && set +a" in commands[-1]
+        assert "PASSWORD" not in commands[-1], "there every user of the machine reads it"
     assert re.search(r"(PASSWORD|TOKEN|SECRET)=[^\"$]", TEXT) is None
 
 

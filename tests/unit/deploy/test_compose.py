@@ -93,6 +93,14 @@ def test_no_secret_stands_in_it() -> None:
     assert re.search(r"://[^/\s]*:[^/\s$]+@", TEXT) is None
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_secret_comes_into_a_command_line(name: str) -> None:
+    """There every user of the machine reads it; a here-document is none."""
+    parts = [SERVICES[name].get(key, []) for key in ("command", "entrypoint")]
+    words = " ".join(word for part in parts for word in part)
+    assert not re.search(r"PASSWORD|SECRET|TOKEN", re.sub(r"<<END\n.*\nEND\n", "", words, flags=re.DOTALL))
+
+
 def test_it_does_not_start_without_its_secrets() -> None:
     needed = {name for name, rest in VARIABLE.findall(TEXT) if rest.startswith(":?")}
     assert needed == example_keys(empty=True)

@@ -12,10 +12,11 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
 
 
 def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The script with a `ray` that tells how it was called."""
-    ray = folder / "ray"
-    ray.write_text('#!/bin/sh\necho "$RAY_SERVE_ENABLE_HA_PROXY|$*"\n')
-    ray.chmod(0o755)
+    """The script with a `ray` and a `python` that tell how they were called."""
+    for name in ("ray", "python"):
+        program = folder / name
+        program.write_text('#!/bin/sh\necho "$RAY_SERVE_ENABLE_HA_PROXY|$*"\n')
+        program.chmod(0o755)
     return subprocess.run(
         [SCRIPT, "--head", "--labels=role=services"],
         env={"PATH": f"{folder}:/usr/bin:/bin", **environment},
@@ -51,3 +52,8 @@ def test_a_node_that_would_be_open_or_odd_does_not_start(
     assert answer.stdout == ""
     assert remedy in answer.stderr
     assert "secret" not in answer.stderr
+
+
+def test_a_redis_with_a_password_is_joined_without_showing_it(tmp_path: Path) -> None:
+    answer = start(tmp_path, **TOKEN, RAY_REDIS_ADDRESS="redis:6379", REDIS_PASSWORD="p4ss")
+    assert answer.stdout == "0|-m serve_app.head --head --labels=role=services\n"

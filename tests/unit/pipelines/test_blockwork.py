@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from rasterio.enums import ColorInterp
+from rasterio.windows import Window
 from rasters import RGBN, UTM, write_bands
 
 from orthoray.errors import TruncatedImage, Unavailable
@@ -26,6 +27,7 @@ from orthoray.spectral.stack import Stack, inspect_stack
 from orthoray.spectral.survey import IndexResult
 from orthoray.spectral.work import BandWork
 from orthoray.storage.config import StorageConfig
+from orthoray.storage.local import LocalStorage
 from pipelines.blockwork import Job, compute, compute_map, decode, encode
 from pipelines.windows import WindowFiles, remote_files
 
@@ -215,3 +217,26 @@ def test_a_broken_tile_and_a_file_that_was_replaced(tmp_path: Path) -> None:
     stored(tmp_path, path)
     with pytest.raises(Unavailable, match="replaced"):
         analyse()
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_file_that_is_replaced_between_two_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: bool
+) -> None:
+    """Neither pixels of both, nor the blame for a damaged file."""
+    path = write_bands(tmp_path / "a.tif", pixels(), **UTM, **TILED)
+    other = path.read_bytes()[::-1] + bytes(9) if longer else b"short"
+    files, _ = stored(tmp_path, path)
+    ranges = LocalStorage.iter_range
+    asked = []
+
+    def replacing(self: LocalStorage, bucket: str, key: str, *span: int) -> Iterator[bytes]:
+        asked.append(span)
+        if len(asked) == 2:
+            self.put_bytes(bucket, key, other)
+        return ranges(self, bucket, key, *span)
+
+    monkeypatch.setattr(LocalStorage, "iter_range", replacing)
+    with pytest.raises(Unavailable, match="replaced"), files.read(Window(0, 0, WIDTH, HEIGHT), [(1, 4)]):
+        pass
+    assert len(asked) > 2

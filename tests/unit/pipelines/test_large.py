@@ -10,9 +10,9 @@ from orders import order_of
 from PIL import Image
 from rasters import RGBN, UTM, fields, write_bands
 
-from orthoray.settings import Settings
 from orthoray.storage.config import StorageConfig
-from pipelines.large import LARGE_PIXELS, analyse_large_object, task_for
+from pipelines.large import LARGE_AT_ONCE, analyse_large_object, task_for
+from pipelines.nodes import placed
 from pipelines.planning import plan_of_record
 from pipelines.single import obstacle
 from pipelines.tasks import analyse_object
@@ -25,15 +25,30 @@ def config(tmp_path: Path) -> StorageConfig:
 
 def test_size_decides_for_tiffs_alone(config: StorageConfig, tmp_path: Path) -> None:
     order = order_of(config, write_bands(tmp_path / "a.tif", fields(), RGBN, **UTM))
-    assert task_for(order, 48) is analyse_large_object
-    assert task_for(order, 49) is analyse_object
-    assert task_for(order) is analyse_object
+    assert task_for(order, 48)[0] is analyse_large_object
+    assert task_for(order, 49)[0] is analyse_object
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
-    assert task_for(order_of(config, tmp_path / "a.png", index_type="VARI"), 48) is analyse_object
+    assert task_for(order_of(config, tmp_path / "a.png", index_type="VARI"), 48)[0] is analyse_object
 
 
-def test_the_setting_has_the_default_of_the_task() -> None:
-    assert Settings(_env_file=None).large_raster_pixels == LARGE_PIXELS
+def test_what_is_held_as_a_whole_asks_for_more_memory(config: StorageConfig, tmp_path: Path) -> None:
+    raster = order_of(config, write_bands(tmp_path / "a.tif", fields(), RGBN, **UTM))
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    photo = order_of(config, tmp_path / "a.png", index_type="NGRDI")
+    by_old = order_of(config, tmp_path / "a.png", index_type="ndvi_emp")
+    asked = [task_for(order, 10**9)[1] for order in (raster, photo, by_old)]
+    assert [demand.cpus for demand in asked] == [1, 1, 1]
+    least = asked[0].memory
+    assert [demand.memory - least for demand in asked] == [0, 12 * 48, 30 * 48]
+
+
+def test_two_that_join_blocks_leave_half_of_a_node_to_the_blocks(
+    config: StorageConfig, tmp_path: Path
+) -> None:
+    order = order_of(config, write_bands(tmp_path / "a.tif", fields(), RGBN, **UTM))
+    joining = task_for(order, 48)[1]
+    node = {"Labels": {}, "Resources": {"CPU": 2.0, "memory": 1e9}}
+    assert LARGE_AT_ONCE * placed(joining, [node])["memory"] == 5e8
 
 
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
