@@ -12,8 +12,7 @@ from nodes import ENVIRONMENT, AddNode
 os.environ |= ENVIRONMENT
 
 import pytest
-import ray
-from patient import PatientCluster
+from patient import started
 from ray.cluster_utils import Cluster
 
 
@@ -24,17 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The head, to which this process is connected as the driver. It has no CPU: what computes is on nodes of tests."""
-    cluster = PatientCluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 200_000_000},
-    )
-    try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="WARNING")
+    """See `started`: nodes with CPUs are of tests."""
+    with started() as cluster:
         yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

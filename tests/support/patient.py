@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import ray
 from ray._private import services
 from ray.cluster_utils import Cluster
 
@@ -35,3 +38,18 @@ class PatientCluster(Cluster):  # type: ignore[misc]  # Ray gives it no types
 
     def wait_for_nodes(self, timeout: float = START_S) -> None:
         super().wait_for_nodes(timeout)
+
+
+@contextmanager
+def started() -> Iterator[PatientCluster]:
+    """The head of a cluster, to which this process is connected as the driver. It has no CPU: what computes is on other nodes."""
+    cluster = PatientCluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 200_000_000},
+    )
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="WARNING")
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()

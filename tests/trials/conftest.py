@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from nodes import ENVIRONMENT
 os.environ |= ENVIRONMENT
 
 import pytest
-import ray
-from patient import PatientCluster
+from patient import PatientCluster, started
 
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 Tell = Callable[[str], None]
@@ -50,21 +48,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def tell(request: pytest.FixtureRequest) -> Tell:
     """Keeps a sentence for the table at the end."""
     return lambda said: request.config.stash[FIGURES].append((request.node.name, said))
-
-
-@contextmanager
-def started() -> Iterator[PatientCluster]:
-    """A cluster whose head computes nothing, with this process as its driver."""
-    cluster = PatientCluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 200_000_000},
-    )
-    try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="WARNING")
-        yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture
