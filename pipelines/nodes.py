@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from orthoray.errors import Unavailable
 
@@ -88,7 +89,11 @@ class Patience:
         Raises:
             Unavailable: they have waited long enough; says what is missing.
         """
-        now, found = time.monotonic(), alive_nodes() if nodes is None else nodes
+        now = time.monotonic()
+        try:
+            found = alive_nodes() if nodes is None else nodes
+        except RayError:  # the GCS is away, which says nothing of the nodes
+            return
         if all(_takers(demand, found) for demand in self._demands):
             self._hopeful_at = now
         elif now - self._hopeful_at >= PATIENCE_S:

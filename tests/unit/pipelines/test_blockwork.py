@@ -224,7 +224,7 @@ def test_a_file_that_is_replaced_between_two_ranges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: bool
 ) -> None:
     """Neither pixels of both, nor the blame for a damaged file."""
-    path = write_bands(tmp_path / "a.tif", pixels(), **UTM, **TILED)
+    path = write_bands(tmp_path / "a.tif", pixels(), **UTM, **TILED, interleave="band")
     other = path.read_bytes()[::-1] + bytes(9) if longer else b"short"
     files, _ = stored(tmp_path, path)
     ranges = LocalStorage.iter_range
@@ -239,4 +239,4 @@ def test_a_file_that_is_replaced_between_two_ranges(
     monkeypatch.setattr(LocalStorage, "iter_range", replacing)
     with pytest.raises(Unavailable, match="replaced"), files.read(Window(0, 0, WIDTH, HEIGHT), [(1, 4)]):
         pass
-    assert len(asked) > 2
+    assert len(asked) >= 2
