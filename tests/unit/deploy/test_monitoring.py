@@ -34,7 +34,7 @@ def test_prometheus_asks_every_ray_node_at_its_port() -> None:
     ]
     assert set(discovery["names"]) == nodes
     for name in nodes:
-        assert f"--metrics-export-port={discovery['port']}" in SERVICES[name]["command"][-1]
+        assert f"--metrics-export-port={discovery['port']}" in " ".join(SERVICES[name]["command"])
 
 
 def test_everything_that_is_asked_is_a_service() -> None:
