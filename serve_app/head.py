@@ -8,7 +8,7 @@ options have; the workers do not need it. By inner functions of Ray, whose relea
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 import sys
 from typing import Any
 
@@ -19,16 +19,12 @@ from ray.scripts.scripts import start
 def without_password(command: list[str], password: str) -> tuple[list[str], dict[str, str]]:
     """The command line of one of Ray's processes without the password, and what its environment needs instead."""
     option = f"--redis_password={password}"
-    shown = [
-        subprocess.list2cmdline([f"{name}={password}"])
-        for name in ("--redis-password", "--ray_redis_password")
-    ]
-    kept = []
-    for word in command:
-        for secret in shown:
-            word = word.replace(secret, "")  # noqa: PLW2901 - the command lines of workers are words of the raylet's
-        kept.append("--fromenv=redis_password" if word == option else word)
-    return kept, {"FLAGS_redis_password": password} if option in command else {}
+    if option in command:
+        kept = ["--fromenv=redis_password" if word == option else word for word in command]
+        return kept, {"FLAGS_redis_password": password}
+    # the command lines of workers are words of the raylet's
+    shown = re.compile(rf"(redis[._-]password=){re.escape(password)}")
+    return [shown.sub(r"\1", word) for word in command], {}
 
 
 def main() -> None:

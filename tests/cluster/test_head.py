@@ -70,7 +70,7 @@ def test_no_process_shows_the_password_of_redis(tmp_path: Path) -> None:
             assert [command for command in everything if PASSWORD in command] == []
         finally:
             node.terminate()
-            node.wait(60)
+            node.communicate(timeout=60)
             for pid in processes_below(folder):
                 with suppress(OSError):
                     os.kill(pid, 9)
