@@ -160,8 +160,12 @@ def ray_node(host: Host, folder: Path, *options: str) -> Iterator[int]:
     command += [f"--node-ip-address={host.address}", "--object-store-memory=300000000"]
     if "--head" in options:
         command.append(f"--temp-dir={place}")
+    environment = {
+        **os.environ,
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    }  # nobody else needs what it holds
     with log.open("wb") as output:
-        node = subprocess.Popen([*host.inside, *command], stdout=output, stderr=output)
+        node = subprocess.Popen([*host.inside, *command], env=environment, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 150
         while "Ray runtime started" not in log.read_text():
@@ -171,7 +175,11 @@ def ray_node(host: Host, folder: Path, *options: str) -> Iterator[int]:
         yield raylet_below(node.pid)
     finally:
         node.terminate()
-        node.wait(60)
+        try:
+            node.wait(60)
+        except subprocess.TimeoutExpired:
+            node.kill()  # its processes end with it, when they miss it
+            node.wait()
         shutil.rmtree(place, ignore_errors=True)
 
 
