@@ -11,6 +11,7 @@ from ray import ObjectRefGenerator
 from actors.compute import attempt, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
+from actors.upkeep import Upkeep, look_after
 from orthoray.contracts import Outcome, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
@@ -36,12 +37,13 @@ class AnalysisWorker(QueueWorker):
         redis_url: str | None = None,
         compute: int | None = None,
         large_pixels: int = LARGE_PIXELS,
+        reconcile: Upkeep = "off",
     ) -> None:
         self._storage = storage
         self._large_pixels = large_pixels
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
-        super().__init__(dsn, redis_url, compute)
+        super().__init__(dsn, redis_url, compute, reconcile)
 
     def register(self, queue: Queue) -> None:
         @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY, pass_context=True)
@@ -104,3 +106,6 @@ def _tell_speed(order: RunOrder, outcome: Outcome) -> None:
     if outcome.seconds:
         COMPUTE_SECONDS.inc(outcome.seconds)
     TURNAROUND.observe(seconds_since(order.run.created_at), {"kind": "analysis"})
+
+    async def tidy(self, mode: Upkeep) -> None:
+        await look_after("analysis", self._analysis.reconcile, mode)

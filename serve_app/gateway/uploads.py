@@ -34,8 +34,10 @@ MAX_FIELD_BYTES = 4096
 
 
 def _numbers(text: object) -> object:
-    """`0.0001` and `0.0001,0.0002`, as a form has them."""
-    return text.split(",") if isinstance(text, str) else text
+    """`0.0001` and `0.0001,0.0002`, as a form has them; JSON may have a number too."""
+    if isinstance(text, str):
+        return text.split(",")
+    return [text] if isinstance(text, int | float) else text
 
 
 PerBand = Annotated[
