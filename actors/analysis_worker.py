@@ -98,6 +98,9 @@ class AnalysisWorker(QueueWorker):
         except Unavailable:
             return True  # nobody said otherwise, and the next step asks again
 
+    async def tidy(self, mode: Upkeep) -> None:
+        await look_after("analysis", self._analysis.reconcile, mode)
+
 
 def _tell_speed(order: RunOrder, outcome: Outcome) -> None:
     found = outcome.statistics
@@ -106,6 +109,3 @@ def _tell_speed(order: RunOrder, outcome: Outcome) -> None:
     if outcome.seconds:
         COMPUTE_SECONDS.inc(outcome.seconds)
     TURNAROUND.observe(seconds_since(order.run.created_at), {"kind": "analysis"})
-
-    async def tidy(self, mode: Upkeep) -> None:
-        await look_after("analysis", self._analysis.reconcile, mode)

@@ -145,9 +145,8 @@ async def _find_lost(shelf: Shelf, storage: Storage, order: ReconcileOrder, foun
 
 async def _is_still(shelf: Shelf, claim: Claim, key: str) -> bool:
     """Whether the row needs the object now: it may have been deleted with it since it was read."""
-    (again,) = [one for one in await shelf.claims(UUID(int=claim.id.int - 1), 1) if one.id == claim.id] or [
-        None
-    ]
+    page = await shelf.claims(UUID(int=claim.id.int - 1), 1)
+    again = next((one for one in page if one.id == claim.id), None)
     return again is not None and key in again.keys
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from orthoray.database import Pool, fetch_all, read_queries
+from orthoray.database import Pool, fetch_all, fetch_one, read_queries
 from orthoray.keys import UUID_PATTERN, thumbnail_key
 from orthoray.reconciling import Claim
 
@@ -50,7 +50,7 @@ class ImageryShelf:
         ]
 
     async def make_anew(self, claim: Claim, key: str) -> bool:
-        (row,) = await fetch_all(self._pool, SQL["find_imagery_of_ids"], {"ids": [claim.id]}) or [None]
+        row = await fetch_one(self._pool, SQL["find_imagery_of_ids"], {"ids": [claim.id]})
         if row is None or key != thumbnail_key(row["tenant_id"], row["id"]):
             return False
         return await self._draw(row["tenant_id"], row["id"])

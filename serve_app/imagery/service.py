@@ -81,6 +81,10 @@ class ImageryService:
         async with transaction(self._pool) as connection:
             await lock_imagery(connection, upload.id)
             if known := await self._rows.get_in(connection, tenant, upload.id):
+                # Two at once brought the same: the files of the second are not needed.
+                await self._remove_copies(
+                    await unclaimed(connection, [file.object_key for file in upload.files])
+                )
                 return known
             keys = await claim(connection, tenant, upload.files, self._is_there)
             imagery = await self._insert(connection, tenant, _sharing(record, keys), thumbnail)
@@ -133,7 +137,7 @@ class ImageryService:
             if not await self._rows.delete(connection, tenant, imagery_id):
                 raise NotFound(f"There is no imagery {imagery_id}: it may have been deleted before.")
             await self._events.emit(connection, "imagery.deleted", imagery_id, tenant)
-            arguments = {"tenant": tenant, "imagery_id": str(imagery_id), "keys": keys}
+            arguments: dict[str, Any] = {"tenant": tenant, "imagery_id": str(imagery_id), "keys": keys}
             await CLEAN_UP_IMAGERY.defer(self._queue, connection, **arguments)
         try:
             # The job above does this too, should this process die here or the analysis-service be away.
