@@ -47,6 +47,7 @@ class StorageConfig:
         """What takes objects in parts for the storage that `open` gave."""
         return part_store(storage, self.public_endpoint)
 
+
 @cache
 def opened(config: StorageConfig) -> Storage:
     """One back end for the process, for what opens storage again and again: connections to S3 are kept."""
