@@ -13,6 +13,7 @@ from ray import ObjectRefGenerator
 from actors.compute import attempt, begun, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
+from actors.upkeep import Upkeep, look_after
 from orthoray.contracts import Outcome, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
@@ -38,6 +39,7 @@ class AnalysisWorker(QueueWorker):
         storage: StorageConfig,
         redis_url: str | None = None,
         compute: int | None = None,
+        reconcile: Upkeep = "off",
         *,
         large_pixels: int,
     ) -> None:
@@ -46,7 +48,7 @@ class AnalysisWorker(QueueWorker):
         self._few = asyncio.Semaphore(LARGE_AT_ONCE)
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
-        super().__init__(dsn, redis_url, compute)
+        super().__init__(dsn, redis_url, compute, reconcile)
 
     def register(self, queue: Queue) -> None:
         @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY, pass_context=True)
@@ -108,6 +110,9 @@ class AnalysisWorker(QueueWorker):
             return await self._analysis.report_progress(run_id, progress)
         except Unavailable:
             return True  # nobody said otherwise, and the next step asks again
+
+    async def tidy(self, mode: Upkeep) -> None:
+        await look_after("analysis", self._analysis.reconcile, mode)
 
 
 def _tell_speed(order: RunOrder, outcome: Outcome) -> None:

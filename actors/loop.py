@@ -11,6 +11,7 @@ from typing import ClassVar
 import structlog
 
 from actors.metrics import SLOTS, tell_backlog
+from actors.upkeep import Upkeep, keep_up
 from orthoray.events import open_sink
 from orthoray.logs import configure_logs
 from orthoray.queue import RETRY_SOON, Pace, Queue, Slots
@@ -41,12 +42,15 @@ class QueueWorker(ABC):
     """What traces and metrics call it."""
     pace = Pace()
 
-    def __init__(self, dsn: str, redis_url: str | None = None, compute: int | None = 0) -> None:
+    def __init__(
+        self, dsn: str, redis_url: str | None = None, compute: int | None = 0, reconcile: Upkeep = "off"
+    ) -> None:
         configure_logs()
         start_tracing(self.name)
         self._dsn = dsn
         self._redis_url = redis_url
         self._compute = compute
+        self._reconcile = reconcile
         self._seen_alive = time.monotonic()
         threading.Thread(target=lambda: asyncio.run(self._work_for_ever()), name="queue", daemon=True).start()
 
@@ -56,6 +60,9 @@ class QueueWorker(ABC):
 
     async def census(self) -> None:  # noqa: B027 - not all workers have something to count
         """Tell how many rows are in which state."""
+
+    async def tidy(self, mode: Upkeep) -> None:  # noqa: B027 - as above
+        """What is done once in a while: see `actors.upkeep`."""
 
     def is_working(self) -> bool:
         """Whether the loop has talked to its database lately."""
@@ -81,6 +88,7 @@ class QueueWorker(ABC):
             # When one of them ends, all end and begin again: half a worker would go unnoticed.
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._put_back_stalled(queue))
+                group.create_task(keep_up(lambda: self.tidy(self._reconcile)))
                 group.create_task(queue.work("chores", Slots(CHORES)))
                 # Apart from the chores, which must not wait for a Redis that does not answer.
                 group.create_task(queue.work("events", Slots(EVENTS)))

@@ -10,6 +10,7 @@ import ray
 from actors.compute import attempt, begun, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
+from actors.upkeep import Upkeep, look_after
 from orthoray.moments import seconds_since
 from orthoray.ports import ReportPort
 from orthoray.queue import RETRY, JobContext, Queue
@@ -27,11 +28,16 @@ class ReportWorker(QueueWorker):
     name = "report-worker"
 
     def __init__(
-        self, dsn: str, storage: StorageConfig, redis_url: str | None = None, compute: int | None = None
+        self,
+        dsn: str,
+        storage: StorageConfig,
+        redis_url: str | None = None,
+        compute: int | None = None,
+        reconcile: Upkeep = "off",
     ) -> None:
         self._storage = storage
         self._report = remote_by_name("report-service", ReportPort)
-        super().__init__(dsn, redis_url, compute)
+        super().__init__(dsn, redis_url, compute, reconcile)
 
     def register(self, queue: Queue) -> None:
         @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY, pass_context=True)
@@ -64,3 +70,6 @@ class ReportWorker(QueueWorker):
 
     async def census(self) -> None:
         tell_open("report", await self._report.census())
+
+    async def tidy(self, mode: Upkeep) -> None:
+        await look_after("report", self._report.reconcile, mode)

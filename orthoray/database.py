@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
@@ -74,6 +74,28 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise Unavailable(
             "The database does not answer at the moment: try again in a few seconds."
         ) from error
+
+
+@asynccontextmanager
+async def transactionless(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of which each statement is a transaction, to be held for long: locks of its session end with it.
+
+    Raises:
+        Unavailable: the database does not answer, before the block begins.
+    """
+    try:
+        connection = await pool.getconn()
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Unavailable(
+            "The database does not answer at the moment: try again in a few seconds."
+        ) from error
+    try:
+        await connection.set_autocommit(True)
+        yield connection
+    finally:
+        with suppress(psycopg.Error):  # the pool replaces what is broken
+            await connection.set_autocommit(False)
+        await pool.putconn(connection)
 
 
 async def one(connection: Connection, query: LiteralString, parameters: Mapping[str, Any]) -> DictRow | None:

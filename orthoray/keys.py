@@ -6,6 +6,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from orthoray.contracts import DEFAULT_TENANT
 
+UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
 
 def _of_tenant(tenant: str, key: str) -> str:
     """Keys of the default tenant keep the shape that older installations have."""

@@ -25,7 +25,9 @@ from orthoray.contracts import (
     ReportRequest,
     RunStatus,
 )
+from orthoray.reconciling import Reconciled, ReconcileOrder
 from orthoray.storage.config import StorageConfig
+from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 
 MAX_FILES = 16
 """The most files with bands that one imagery may have."""
@@ -103,11 +105,33 @@ class ImageryPort(Protocol):
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         """Remove the record now, and its files, runs and reports durably."""
 
-    async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
-        """What is left of a deleted imagery; may be repeated."""
+    async def clean_up(self, tenant: str, imagery_id: UUID, keys: Sequence[str] = ()) -> None:
+        """What is left of a deleted imagery, or of one that was never catalogued; `keys` are those of objects that nobody
+        else used. May be repeated."""
+
+    async def begin_upload(self, tenant: str, wish: UploadWish) -> PartedUpload:
+        """A place for a file that arrives in parts."""
+
+    async def get_upload(self, tenant: str, upload_id: UUID, first: int, limit: int) -> PartedUpload:
+        """How far it is, with fresh addresses of its parts from `first` on."""
+
+    async def place_of_part(self, tenant: str, upload_id: UUID, number: int) -> PartPlace:
+        """Where a part goes that does not go straight to the storage."""
+
+    async def complete_upload(self, tenant: str, upload_id: UUID, completion: UploadCompletion) -> Imagery:
+        """Join the parts and catalogue the file, once however often it is called."""
+
+    async def abort_upload(self, tenant: str, upload_id: UUID) -> None:
+        """Forget an upload with its parts; an imagery that it has become stays."""
+
+    async def sweep_uploads(self) -> int:
+        """Give up uploads that nobody has gone on with; how many there were."""
 
     async def identify(self, key: str) -> Caller:
         """Whose API key this is."""
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled:
+        """Compare rows with objects, those of all tenants."""
 
     async def check(self) -> Mapping[str, str]:
         """What does not answer, by name, with the reason."""
@@ -144,6 +168,8 @@ class AnalysisPort(Protocol):
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many runs are queued and processing; a state that none is in is not there."""
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled: ...
 
     async def check(self) -> Mapping[str, str]: ...
 
@@ -223,5 +249,7 @@ class ReportPort(Protocol):
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled: ...
 
     async def check(self) -> Mapping[str, str]: ...

@@ -24,8 +24,8 @@ from orthoray.telemetry import carried, note, step
 APPLICATION = "orthoray"
 # A service that hangs must not hold its callers for ever.
 TIMEOUT_S = 60.0
-# Cataloguing decodes a whole JPEG, or fetches a large raster from S3.
-TIMEOUTS_S = {"register": 900.0}
+# Cataloguing decodes a whole JPEG, or fetches a large raster from S3; a completed upload is read once for its digest.
+TIMEOUTS_S = {"register": 900.0, "complete_upload": 3600.0, "sweep_uploads": 900.0, "reconcile": 3600.0}
 # Twice a second for as long as a run takes: a trace of these would show nothing else.
 UNTRACED = {"report_progress"}
 Port = TypeVar("Port")

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     auth_mode: Literal["key", "none"] = "key"
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
+    max_object_bytes: int = Field(default=64 * 1024**3, ge=1)
+    max_open_uploads: int = Field(default=32, ge=1)
     max_pixels: int = Field(default=4_000_000_000, ge=1)
     large_raster_pixels: int = Field(default=200_000_000, ge=1)
     redis_url: SecretStr | None = None
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = None
     analysis_concurrency: int | None = Field(default=None, ge=1)
     report_concurrency: int | None = Field(default=None, ge=1)
+    reconcile: Literal["report", "fix", "off"] = "report"
     max_replicas: int = Field(default=1, ge=1)
 
     storage_root: Path | None = None
@@ -45,6 +48,7 @@ class Settings(BaseSettings):
     minio_access_key: str | None = None
     minio_secret_key: SecretStr | None = None
     minio_region: str = "us-east-1"
+    s3_public_endpoint: str | None = None
     minio_bucket_imagery: str = "imagery"
     minio_bucket_heatmaps: str = "heatmaps"
     minio_bucket_reports: str = "reports"
@@ -125,6 +129,7 @@ class Settings(BaseSettings):
             imagery=self.minio_bucket_imagery,
             heatmaps=self.minio_bucket_heatmaps,
             reports=self.minio_bucket_reports,
+            public_endpoint=self.s3_public_endpoint,
         )
 
 

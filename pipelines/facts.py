@@ -25,10 +25,12 @@ from orthoray.spectral.raster import RasterInfo, inspect
 from orthoray.spectral.raw import prepared
 from orthoray.spectral.sensors import Recognition, recognise_stack
 from orthoray.spectral.stack import Stack, inspect_stack
-from orthoray.spectral.thumbnail import thumbnail_png
+from orthoray.spectral.thumbnail import OVERSAMPLING, thumbnail_png
 
 # Wide enough to be printed in a report at 200 dots per inch.
 THUMBNAIL_SIDE = 768
+# What the thumbnail is averaged from.
+PREVIEW_SIDE = OVERSAMPLING * THUMBNAIL_SIDE
 
 
 @dataclass(frozen=True)

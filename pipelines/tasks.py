@@ -30,6 +30,7 @@ from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
 from pipelines.nodes import Demand
 from pipelines.planning import old_indices, plan_of_record
+from pipelines.readable import for_bands
 from pipelines.single import analyse_files
 from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
@@ -145,12 +146,7 @@ def _analyse(
         assets = order.imagery.assets
         with telemetry.step("read"):
             sources = (
-                by_blocks.sources
-                if by_blocks
-                else [
-                    opened.enter_context(storage.local_path(run.imagery_bucket, asset.object_key))
-                    for asset in assets
-                ]
+                by_blocks.sources if by_blocks else opened.enter_context(for_bands(storage, order, plan))
             )
         heatmap_path, index_path = folder / "heatmap.png", folder / "index.tif"
         with telemetry.step("compute"):

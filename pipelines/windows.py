@@ -18,8 +18,10 @@ from orthoray.spectral.tiff import Span
 from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig, opened
 
-# Requests for the bytes of one block at once: they wait for the network, not for the processor.
+# Requests at once: they wait for the network, not for the processor.
 _REQUESTS = 4
+# The most that one request asks for.
+_REQUEST_BYTES = 8 << 20
 
 
 class WindowFiles(Protocol):
@@ -72,20 +74,20 @@ class RemoteFiles:
 
     @contextmanager
     def described(self) -> Iterator[list[Path]]:
-        with _sparse_files(self.files) as paths:
+        with sparse_files(self.files) as paths:
             yield paths
 
     @contextmanager
     def read(self, window: Window, numbers: Sequence[Sequence[int] | None]) -> Iterator[list[Path]]:
         """Raises `Unavailable` where a file is not the one any more that was described."""
         storage = opened(self.storage)
-        with _sparse_files(self.files) as paths:
+        with sparse_files(self.files) as paths:
             for file, path, wanted in zip(self.files, paths, numbers, strict=True):
                 if wanted is not None and not wanted:
                     continue
                 with path.open("r+b") as target, _same_version(storage, file.bucket, file.key, file.etag):
                     spans = window_spans(target, file.size, window, wanted)
-                    _fetch(storage, file, spans, target)
+                    fetch(storage, file.bucket, file.key, spans, target)
             yield paths
 
 
@@ -95,7 +97,7 @@ def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> R
     Raises `TruncatedImage` where the directories lie beyond the end, and what the storage raises.
     """
     storage = opened(config)
-    return RemoteFiles(config, tuple(_described(storage, bucket, key) for bucket, key in objects))
+    return RemoteFiles(config, tuple(describe_object(storage, bucket, key) for bucket, key in objects))
 
 
 @contextmanager
@@ -117,7 +119,8 @@ def _check_version(storage: Storage, bucket: str, key: str, etag: str | None) ->
         raise Unavailable("The image was replaced while it was being read: try again.")
 
 
-def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:
+def describe_object(storage: Storage, bucket: str, key: str) -> RemoteFile:
+    """A TIFF in storage with the bytes that describe it. Raises as `remote_files`."""
     found = storage.stat(bucket, key)
     with _same_version(storage, bucket, key, found.etag), storage.open(bucket, key) as file:
         header = []
@@ -128,7 +131,7 @@ def _described(storage: Storage, bucket: str, key: str) -> RemoteFile:
 
 
 @contextmanager
-def _sparse_files(files: Sequence[RemoteFile]) -> Iterator[list[Path]]:
+def sparse_files(files: Sequence[RemoteFile]) -> Iterator[list[Path]]:
     """Files of the right sizes, of which only the headers take room."""
     with tempfile.TemporaryDirectory(prefix="orthoray-windows-") as folder:
         paths = [Path(folder, f"{place}.tif") for place in range(len(files))]
@@ -141,13 +144,22 @@ def _sparse_files(files: Sequence[RemoteFile]) -> Iterator[list[Path]]:
         yield paths
 
 
-def _fetch(storage: Storage, file: RemoteFile, spans: Sequence[Span], target: BinaryIO) -> None:
-    def get(span: Span) -> bytes:
-        return b"".join(storage.iter_range(file.bucket, file.key, *span))
+def fetch(storage: Storage, bucket: str, key: str, spans: Sequence[Span], target: BinaryIO) -> None:
+    """Copy spans of an object to the same places of a file."""
 
+    def get(span: Span) -> bytes:
+        return b"".join(storage.iter_range(bucket, key, *span))
+
+    pieces = [
+        (at, min(at + _REQUEST_BYTES, stop))
+        for start, stop in spans
+        for at in range(start, stop, _REQUEST_BYTES)
+    ]
     with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="ranges") as pool:
-        for (start, stop), data in zip(spans, pool.map(get, spans), strict=True):
-            if len(data) != stop - start:
-                raise TruncatedImage
-            target.seek(start)
-            target.write(data)
+        for begin in range(0, len(pieces), _REQUESTS):  # so that no more than these wait to be written
+            some = pieces[begin : begin + _REQUESTS]
+            for (start, stop), data in zip(some, pool.map(get, some), strict=True):
+                if len(data) != stop - start:
+                    raise TruncatedImage
+                target.seek(start)
+                target.write(data)

@@ -55,7 +55,10 @@ def _replicas(settings: Settings) -> Mapping[str, Any]:
 def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
     """The whole product as one Serve application; `dsns` are the connection strings by service."""
     configs = service_configs(settings, dsns)
-    common = {name: {"dsn": config.dsn, "redis_url": config.redis_url} for name, config in configs.items()}
+    common: dict[str, dict[str, Any]] = {
+        name: {"dsn": config.dsn, "redis_url": config.redis_url, "reconcile": settings.reconcile}
+        for name, config in configs.items()
+    }
     storage = settings.storage()
     workers = {
         "imagery": worker_actor(EventRelay, **common["imagery"]),
@@ -77,6 +80,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
     gateway = GatewayConfig(
         auth_mode=settings.auth_mode,
         max_upload_bytes=settings.max_upload_bytes,
+        max_object_bytes=settings.max_object_bytes,
         imagery_bucket=storage.imagery,
         proxy_adds_request_id=True,
     )

@@ -1,4 +1,4 @@
-"""The command line: `orthoray up | down | status | migrate | deploy | import | batch | analyze`."""
+"""The command line: `orthoray up | down | status | doctor | migrate | deploy | import | batch | analyze`."""
 
 from __future__ import annotations
 
@@ -101,6 +101,25 @@ def status() -> None:
     from serve_app.local import foreground
 
     sys.exit(0 if foreground.show_status(load_settings(), notes=notes) else 1)
+
+
+@app.command()
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="remove orphaned objects, and draw lost thumbnails anew")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, help="hours; younger objects without a row may belong to work in progress"),
+    ] = 24,
+) -> None:
+    """Check settings, databases, queues and storage, and whether rows and objects agree (exit status 1 when not)."""
+    from datetime import timedelta
+
+    from serve_app.local.doctoring import examine
+
+    if not examine(load_settings(), fix=fix, grace=timedelta(hours=grace), notes=notes):
+        sys.exit(1)
 
 
 @app.command()

@@ -18,6 +18,8 @@ class ServiceConfig:
     storage: StorageConfig
     redis_url: str | None = field(default=None, repr=False)
     max_pixels: int = 4_000_000_000
+    max_object_bytes: int = 64 * 1024**3
+    max_open_uploads: int = 32
     default_language: Language = "ru"
 
 
@@ -30,6 +32,8 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             storage=settings.storage(),
             redis_url=redis_url,
             max_pixels=settings.max_pixels,
+            max_object_bytes=settings.max_object_bytes,
+            max_open_uploads=settings.max_open_uploads,
             default_language=settings.default_language,
         )
         for service in SERVICES

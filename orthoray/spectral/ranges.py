@@ -9,6 +9,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from orthoray.spectral import tiff
+from orthoray.spectral.reduced import reduced_shape
 from orthoray.spectral.tiff import Directory, Span
 
 _ROWS_PER_STRIP, _PLANAR, _TILE_LENGTH = 278, 284, 323
@@ -46,9 +47,25 @@ def window_spans(file: BinaryIO, size: int, window: Window, numbers: Collection[
         if directory.is_page and _size(directory) == _size(main):
             chosen = numbers if directory is main else None
             spans += _block_spans(directory, window, chosen)
-    return joined_spans(
-        (max(0, start - _FRAME_BYTES), min(stop + _FRAME_BYTES, size)) for start, stop in spans
-    )
+    return _framed(spans, size)
+
+
+def preview_spans(file: BinaryIO, size: int, max_side: int) -> list[Span]:
+    """The spans of the blocks that are needed to see a TIFF at a size of at most `max_side` pixels on either side.
+
+    Those are the blocks of its smallest overview that is large enough, else of the image itself, and of all smaller ones,
+    with their masks. Raises what `tiff.directories` raises.
+    """
+    pages = [page for page in tiff.directories(file, size, _TAGS) if page.is_page]
+    rows, columns = reduced_shape(*_size(pages[0]), max_side)
+    # GDAL rounds the factors of overviews: what is large enough by a pixel only may not be for GDAL.
+    fitting = [_pixels(page) for page in pages[1:] if _size(page)[0] > columns and _size(page)[1] > rows]
+    largest = min(fitting, default=_pixels(pages[0]))
+    spans: list[Span] = []
+    for page in pages:
+        if _pixels(page) <= largest:
+            spans += _block_spans(page, Window(0, 0, *_size(page)), None)
+    return _framed(spans, size)
 
 
 def joined_spans(spans: Iterable[Span]) -> list[Span]:
@@ -60,6 +77,17 @@ def joined_spans(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((start, stop))
     return found
+
+
+def _framed(spans: Iterable[Span], size: int) -> list[Span]:
+    return joined_spans(
+        (max(0, start - _FRAME_BYTES), min(stop + _FRAME_BYTES, size)) for start, stop in spans
+    )
+
+
+def _pixels(directory: Directory) -> int:
+    width, height = _size(directory)
+    return width * height
 
 
 def _size(directory: Directory) -> tuple[int, int]:

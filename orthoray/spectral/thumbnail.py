@@ -28,7 +28,7 @@ Limits = tuple[float, float]
 
 # Pixels are picked at this multiple of the wanted size and then averaged: one read gives both smooth
 # colours and a mask that no average has blurred.
-_OVERSAMPLING = 4
+OVERSAMPLING = 4
 # The side of the sample that the limits of a stretch are taken from: a million values tell a percentile.
 _SAMPLE_SIDE = 1024
 # Up to here the bands stay in memory from the sample to the stretch; larger ones are read twice.
@@ -56,7 +56,7 @@ def preview(
     max_side: int = 512,
     *,
     masks: Sequence[PathLike | None] = (),
-    oversampling: int = _OVERSAMPLING,
+    oversampling: int = OVERSAMPLING,
 ) -> Picture:
     """A picture of at most `max_side` pixels on either side and at least one: uint8 (rows, columns, 4), RGBA.
 

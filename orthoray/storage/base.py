@@ -102,6 +102,9 @@ class Storage(Protocol):
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects whose key starts with `prefix`, in the order of their keys' code points."""
 
+    def scan(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """What `list` gives, in no particular order and without ever holding all of it."""
+
     def iter_range(
         self, bucket: str, key: str, start: int = 0, end: int | None = None, chunk: int = CHUNK_BYTES
     ) -> Iterator[bytes]:

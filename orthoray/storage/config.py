@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from orthoray.storage.base import Storage
+from orthoray.storage.parts import PartStore, part_store
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class StorageConfig:
     imagery: str = "imagery"
     heatmaps: str = "heatmaps"
     reports: str = "reports"
+    public_endpoint: str | None = None
+    """The address by which clients reach the S3 server, where that is another."""
 
     @property
     def buckets(self) -> tuple[str, str, str]:
@@ -39,6 +42,10 @@ class StorageConfig:
         from orthoray.storage.local import LocalStorage
 
         return LocalStorage(self.root)
+
+    def open_parts(self, storage: Storage) -> PartStore:
+        """What takes objects in parts for the storage that `open` gave."""
+        return part_store(storage, self.public_endpoint)
 
 
 @cache

@@ -54,26 +54,30 @@ class LocalStorage:
                 "set STORAGE_ROOT or ORTHORAY_HOME to a folder that you may write to."
             ) from error
 
+    @property
+    def root(self) -> Path:
+        return self._root
+
     def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         with local.open("rb") as source:
-            self._write(bucket, key, lambda target: shutil.copyfileobj(source, target, CHUNK_BYTES))
+            self.write(bucket, key, lambda target: shutil.copyfileobj(source, target, CHUNK_BYTES))
 
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
-        self._write(bucket, key, lambda target: target.write(data))
+        self.write(bucket, key, lambda target: target.write(data))
 
     def get_bytes(self, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
-        with self.open(bucket, key) as stored, _disk():
+        with self.open(bucket, key) as stored, disk_errors():
             if max_bytes is not None and os.fstat(stored.fileno()).st_size > max_bytes:
                 raise TooLarge(f"The object is larger than {max_bytes} bytes.")
             return stored.read()
 
     def open(self, bucket: str, key: str) -> BinaryIO:
         path = self._path(bucket, key)
-        with _disk():
+        with disk_errors():
             return path.open("rb")
 
     def stat(self, bucket: str, key: str) -> ObjectStat:
-        with self.open(bucket, key) as stored, _disk():
+        with self.open(bucket, key) as stored, disk_errors():
             found = os.fstat(stored.fileno())
         # the inode tells apart two contents of one length written within the clock's grain
         etag = f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
@@ -83,12 +87,12 @@ class LocalStorage:
         return self.stat(bucket, key).size
 
     def exists(self, bucket: str, key: str) -> bool:
-        with _disk():
+        with disk_errors():
             return self._path(bucket, key).is_file()
 
     def delete(self, bucket: str, key: str) -> None:
         path = self._path(bucket, key)
-        with _disk(), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        with disk_errors(), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
             path.unlink()
         self._prune(path.parent)
 
@@ -100,6 +104,9 @@ class LocalStorage:
         folder, _, _ = check_prefix(prefix).rpartition("/")
         top = self._path(bucket, folder) if folder else self._bucket(bucket)
         return _walk(top, f"{folder}/" if folder else "", prefix)
+
+    def scan(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self.list(bucket, prefix)
 
     def iter_range(
         self, bucket: str, key: str, start: int = 0, end: int | None = None, chunk: int = CHUNK_BYTES
@@ -115,19 +122,19 @@ class LocalStorage:
 
     def ensure_buckets(self, names: Iterable[str]) -> None:
         for name in names:
-            with _disk():
+            with disk_errors():
                 self._bucket(name).mkdir(mode=0o700, exist_ok=True)
 
     def check(self, *buckets: str) -> None:
         for name in buckets:
             if not self._bucket(name).is_dir():
                 raise Unavailable(f"The storage has no bucket {name!r}.")
-        with _disk(), tempfile.TemporaryFile(dir=self._scratch) as probe:
+        with disk_errors(), tempfile.TemporaryFile(dir=self._scratch) as probe:
             probe.write(b"\0")
             probe.flush()
 
     def _pieces(self, bucket: str, key: str, start: int, end: int | None, chunk: int) -> Iterator[bytes]:
-        with self.open(bucket, key) as stored, _disk():
+        with self.open(bucket, key) as stored, disk_errors():
             at, stop = byte_range(start, end, os.fstat(stored.fileno()).st_size)
             yield b""
             stored.seek(at)
@@ -135,9 +142,10 @@ class LocalStorage:
                 at += len(piece)
                 yield piece
 
-    def _write(self, bucket: str, key: str, fill: Callable[[BinaryIO], object]) -> None:
+    def write(self, bucket: str, key: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Store what `fill` writes into the file that it is given; nothing when it raises."""
         path = self._path(bucket, key)
-        with _disk():
+        with disk_errors():
             handle, name = tempfile.mkstemp(dir=self._scratch)
             try:
                 with os.fdopen(handle, "wb") as target:
@@ -205,7 +213,7 @@ def _walk(folder: Path, above: str, prefix: str) -> Iterator[ObjectInfo]:
 
     Links are passed over, so that whoever deletes what is listed never follows one.
     """
-    with _disk():
+    with disk_errors():
         try:
             with os.scandir(folder) as found:
                 # a folder sorts with its slash: "a-b" comes before "a/b"
@@ -245,7 +253,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Turn what the operating system says into what a user understands."""
     try:
         yield

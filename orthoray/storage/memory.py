@@ -31,6 +31,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], _Object] = {}
         self._lock = threading.Lock()
+        self.begun: dict[tuple[str, str, str], tuple[datetime, dict[int, bytes]]] = {}
 
     def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         self.put_bytes(bucket, key, local.read_bytes(), content_type)
@@ -81,6 +82,9 @@ class MemoryStorage:
                 if where == bucket and key.startswith(prefix)
             ]
         return iter(sorted(found, key=lambda info: info.key))
+
+    def scan(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self.list(bucket, prefix)
 
     def iter_range(
         self, bucket: str, key: str, start: int = 0, end: int | None = None, chunk: int = CHUNK_BYTES

@@ -32,7 +32,7 @@ _CONNECT_TIMEOUT_S = 3
 _READ_TIMEOUT_S = 60
 _ATTEMPTS = 3
 _FAILURES = (OSError, BotoCoreError, aiohttp.ClientError)
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchUpload"})
 _TOO_LARGE = frozenset({"413", "EntityTooLarge"})
 _NO_ANSWER = "The object storage does not answer: try again in a few seconds."
 _NO_BUCKET = "The object storage lacks the bucket: restart OrthoRay, which makes it."
@@ -77,9 +77,10 @@ class S3Storage:
         Raises:
             ConfigurationError: the endpoint is not an address of a server.
         """
-        url = _endpoint_url(endpoint) if endpoint else None
+        url = endpoint_url(endpoint) if endpoint else None
         self._region = region
         self._scratch = scratch
+        self.facts = {"endpoint_url": url, "key": access_key, "secret": secret_key, "region": region}
         config: dict[str, Any] = {
             "signature_version": "s3v4",
             "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -110,11 +111,11 @@ class S3Storage:
         part = max(_PART_BYTES, -(-local.stat().st_size // _MAX_PARTS))
         with local.open("rb"):
             pass  # what is wrong with the local file is not the server's doing
-        with _server(writing=True):
+        with server_errors(writing=True):
             self._fs.put_file(str(local), path, chunksize=part, **_content_type(content_type))
 
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
-        with _server(writing=True):
+        with server_errors(writing=True):
             self._on_object("put_object", bucket, key, Body=data, **_content_type(content_type))
 
     def get_bytes(self, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
@@ -131,7 +132,7 @@ class S3Storage:
         return io.BufferedReader(_Reader(self, _Version(bucket, key, found.etag), found.size), CHUNK_BYTES)
 
     def stat(self, bucket: str, key: str) -> ObjectStat:
-        with _server():
+        with server_errors():
             found = self._on_object("head_object", bucket, key)
         etag = found.get("ETag", "").strip('"')
         return ObjectStat(found["ContentLength"], found["LastModified"], etag or None)
@@ -148,7 +149,7 @@ class S3Storage:
 
     def delete(self, bucket: str, key: str) -> None:
         try:
-            with _server():
+            with server_errors():
                 self._on_object("delete_object", bucket, key)
         except NotFound:
             return
@@ -156,7 +157,7 @@ class S3Storage:
     def delete_prefix(self, bucket: str, prefix: str) -> None:
         found = self.list(bucket, check_folder(prefix))
         while batch := [{"Key": stored.key} for stored in islice(found, _DELETE_BATCH)]:
-            with _server():
+            with server_errors():
                 answer = self._fs.call_s3(
                     "delete_objects", Bucket=bucket, Delete={"Objects": batch, "Quiet": True}
                 )
@@ -164,9 +165,27 @@ class S3Storage:
                 raise Unavailable("The object storage could not delete some of the objects: try again.")
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        found = self._listing(check_bucket(bucket), check_prefix(prefix))
+        found = self.scan(bucket, prefix)
         # not every server keeps S3's order: SeaweedFS lists a folder before "folder-"
         return iter(sorted(found, key=lambda stored: stored.key))
+
+    def scan(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self._listing(check_bucket(bucket), check_prefix(prefix))
+
+    def _listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        arguments = {"Bucket": bucket, "Prefix": prefix}
+        while True:
+            try:
+                with server_errors():
+                    page = self._fs.call_s3("list_objects_v2", **arguments)
+            except NotFound:
+                return  # no bucket yet, so no objects
+            for stored in page.get("Contents", ()):
+                if not stored["Key"].endswith("/"):  # markers that some tools leave for folders
+                    yield ObjectInfo(stored["Key"], stored["Size"])
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def iter_range(
         self, bucket: str, key: str, start: int = 0, end: int | None = None, chunk: int = CHUNK_BYTES
@@ -194,7 +213,7 @@ class S3Storage:
 
     def check(self, *buckets: str) -> None:
         if not buckets:
-            with _server():
+            with server_errors():
                 self._fs.call_s3("list_buckets")
         for name in buckets:
             try:
@@ -203,38 +222,28 @@ class S3Storage:
                 raise Unavailable(f"The object storage has no bucket {name!r}.") from None
 
     def _head_bucket(self, name: str) -> None:
-        with _server():
+        with server_errors():
             self._fs.call_s3("head_bucket", Bucket=check_bucket(name))
 
     def _make_bucket(self, name: str) -> None:
         where = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
         options = {"CreateBucketConfiguration": where} if where else {}
         try:
-            with _server():
+            with server_errors():
                 self._fs.call_s3("create_bucket", Bucket=name, **options)
         except OrthoRayError:
             self._head_bucket(name)  # another process was faster; or the bucket is not ours, and this says so
+
+    def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """One request, for those who know S3; raises what `server_errors` turns into errors of ours."""
+        answer: dict[str, Any] = self._fs.call_s3(method, **arguments)
+        return answer
 
     def _on_object(self, method: str, bucket: str, key: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._fs.call_s3(
             method, Bucket=check_bucket(bucket), Key=check_key(key), **arguments
         )
         return answer
-
-    def _listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        arguments = {"Bucket": bucket, "Prefix": prefix}
-        while True:
-            try:
-                with _server():
-                    page = self._fs.call_s3("list_objects_v2", **arguments)
-            except NotFound:
-                return  # no bucket yet, so no objects
-            for stored in page.get("Contents", ()):
-                if not stored["Key"].endswith("/"):  # markers that some tools leave for folders
-                    yield ObjectInfo(stored["Key"], stored["Size"])
-            if not page.get("IsTruncated"):
-                return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def _pieces(
         self, version: _Version, at: int, stop: int | None, chunk: int = CHUNK_BYTES
@@ -243,7 +252,7 @@ class S3Storage:
         for attempt in range(_ATTEMPTS):
             if at == stop:
                 return
-            with _server():
+            with server_errors():
                 answer = self._get(version, at, stop)
             version = replace(version, etag=answer.get("ETag"))
             stop, body = at + answer["ContentLength"], answer["Body"]
@@ -344,7 +353,8 @@ def _save(piece: bytes, target: BinaryIO) -> None:
         ) from error
 
 
-def _endpoint_url(endpoint: str) -> str:
+def endpoint_url(endpoint: str, setting: str = "MINIO_ENDPOINT") -> str:
+    """The endpoint with its scheme. Raises `ConfigurationError`, naming the setting, where it is no address."""
     url = endpoint if "://" in endpoint else f"http://{endpoint}"
     try:
         parts = urlsplit(url)
@@ -353,7 +363,7 @@ def _endpoint_url(endpoint: str) -> str:
         usable = False
     if not usable or parts.username or parts.query or parts.fragment:
         raise ConfigurationError(
-            "MINIO_ENDPOINT is not an address of an S3 server: "
+            f"{setting} is not an address of an S3 server: "
             "write host:port, http://host:port or https://host:port."
         )
     return url.rstrip("/")
@@ -364,7 +374,7 @@ def _content_type(content_type: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _server(*, writing: bool = False) -> Iterator[None]:
+def server_errors(*, writing: bool = False) -> Iterator[None]:
     """Turn what the server or the network says into what a user understands."""
     try:
         yield

@@ -15,9 +15,11 @@ from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
+from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
 from pipelines.planning import plan_of_record
+from serve_app.analysis.reconcile import RunShelf
 from serve_app.analysis.repository import RunRepository
 
 log = structlog.get_logger(__name__)
@@ -162,6 +164,9 @@ class AnalysisService:
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled:
+        return await reconcile(RunShelf(self._pool, self._bucket), self._storage, order)
 
     async def check(self) -> Mapping[str, str]:
         return await ping(self._pool, "analysis_db")

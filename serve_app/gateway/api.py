@@ -8,12 +8,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from orthoray.storage.base import Storage
+from orthoray.storage.parts import PartStore, part_bytes_of, part_store
 from orthoray.telemetry import is_on
 from serve_app.gateway import problems
 from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
-from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs
+from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
 
 DESCRIPTION = """
 Upload an image, analyse it, read the result:
@@ -26,8 +27,13 @@ Errors are `application/problem+json` (RFC 9457) and say what to do.
 """
 
 
-def create_api(services: Services, storage: Storage, config: GatewayConfig) -> FastAPI:
-    """An ASGI application that owns nothing: whoever made the services and the storage closes them."""
+def create_api(
+    services: Services, storage: Storage, config: GatewayConfig, parts: PartStore | None = None
+) -> FastAPI:
+    """An ASGI application that owns nothing: whoever made the services and the storage closes them.
+
+    `parts` None: those of the storage.
+    """
     app = FastAPI(
         title="OrthoRay",
         version=version("orthoray"),
@@ -37,13 +43,18 @@ def create_api(services: Services, storage: Storage, config: GatewayConfig) -> F
     )
     app.state.services = services
     app.state.storage = storage
+    app.state.parts = parts or part_store(storage)
     app.state.config = config
     problems.install(app)
-    for module in (health, imagery, indices, runs, reports, batches):
+    for module in (health, uploads, imagery, indices, runs, reports, batches):
         app.include_router(module.router)
     # The last one added is the outermost.
     app.add_middleware(Head)
-    app.add_middleware(BodyLimit, max_upload_bytes=config.max_upload_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_upload_bytes=config.max_upload_bytes,
+        max_part_bytes=part_bytes_of(config.max_object_bytes),
+    )
     app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
     app.add_middleware(RequestId, by_proxy=config.proxy_adds_request_id)
     if is_on():

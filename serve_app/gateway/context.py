@@ -11,6 +11,7 @@ from orthoray.contracts import Page
 from orthoray.pages import MAX_LIMIT
 from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.storage.base import Storage
+from orthoray.storage.parts import PartStore
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class GatewayConfig:
     max_upload_bytes: int
     imagery_bucket: str
     proxy_adds_request_id: bool = False
+    max_object_bytes: int = 64 * 1024**3
 
 
 def _services(request: Request) -> Services:
@@ -48,8 +50,14 @@ def _config(request: Request) -> GatewayConfig:
     return config
 
 
+def _parts(request: Request) -> PartStore:
+    parts: PartStore = request.app.state.parts
+    return parts
+
+
 Backend = Annotated[Services, Depends(_services)]
 Files = Annotated[Storage, Depends(_storage)]
+Parts = Annotated[PartStore, Depends(_parts)]
 Config = Annotated[GatewayConfig, Depends(_config)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many at most")]
 Next = Annotated[str | None, Query(max_length=256, description="`next` of the page before")]

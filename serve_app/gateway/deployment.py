@@ -33,6 +33,7 @@ class Gateway:
         start_tracing("api-gateway")
         self._config = config
         self._storage = storage.open()
+        self._parts = storage.open_parts(self._storage)
         self._services = Services(
             imagery=remote(imagery, ImageryPort),
             analysis=remote(analysis, AnalysisPort),
@@ -41,4 +42,4 @@ class Gateway:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._services, self._storage, self._config)
+        return create_api(self._services, self._storage, self._config, self._parts)

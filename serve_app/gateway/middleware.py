@@ -18,6 +18,7 @@ from serve_app.gateway.problems import internal_problem, problem_of
 MAX_JSON_BYTES = 1024**2
 # Multipart boundaries, part headers and form fields around the file itself.
 FORM_OVERHEAD_BYTES = 64 * 1024
+_PART = re.compile(r"/imagery/uploads/[^/]+/parts/[^/]+/?")
 # Asked every few seconds by those who watch.
 PROBES = {"/api/ping", "/health", "/ready"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -118,17 +119,16 @@ class Head:
 class BodyLimit:
     """Refuses a body that is too large: by Content-Length before any of it is read, else when the limit is passed."""
 
-    def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, max_part_bytes: int = 0) -> None:
         self._app = app
         self._max_upload_bytes = max_upload_bytes
+        self._max_part_bytes = max_part_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"].rstrip("/") == "/imagery"
-        limit = self._max_upload_bytes + FORM_OVERHEAD_BYTES if is_upload else MAX_JSON_BYTES
-        shown = self._max_upload_bytes if is_upload else MAX_JSON_BYTES
+        limit, shown = self._limits(scope["path"])
         error = TooLarge(
             f"The body is larger than the limit of {shown:,} bytes.",
             max_bytes=shown,
@@ -158,3 +158,10 @@ class BodyLimit:
         await self._app(scope, counted_receive, send_within_limit)
         if not answered:
             await problem_of(error, scope["path"])(scope, receive, send)
+
+    def _limits(self, path: str) -> tuple[int, int]:
+        """Of the body at a path, in bytes, and what is said of it."""
+        if path.rstrip("/") == "/imagery":
+            return self._max_upload_bytes + FORM_OVERHEAD_BYTES, self._max_upload_bytes
+        limit = self._max_part_bytes if _PART.fullmatch(path) else MAX_JSON_BYTES
+        return limit, limit

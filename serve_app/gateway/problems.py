@@ -42,6 +42,7 @@ _HTTP: Mapping[int, tuple[str, str | None]] = {
     400: ("Malformed request", None),
     404: ("Not found", "There is nothing at this path: /docs shows what there is."),
     405: ("Method not allowed", "This path does not know this method: /docs shows which it knows."),
+    411: ("Length required", None),
 }
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 

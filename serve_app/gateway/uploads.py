@@ -18,6 +18,7 @@ from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from orthoray.contracts import Gps
 from orthoray.errors import BadInput, Impossible, NotAnImage, TooLarge
@@ -34,8 +35,10 @@ MAX_FIELD_BYTES = 4096
 
 
 def _numbers(text: object) -> object:
-    """`0.0001` and `0.0001,0.0002`, as a form has them."""
-    return text.split(",") if isinstance(text, str) else text
+    """`0.0001` and `0.0001,0.0002`, as a form has them; JSON may have a number too."""
+    if isinstance(text, str):
+        return text.split(",")
+    return [text] if isinstance(text, int | float) else text
 
 
 PerBand = Annotated[
@@ -100,6 +103,8 @@ async def receive_upload(
             imagery_id = uuid4()
             prefix = imagery_prefix(tenant, imagery_id)
             stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
+    except ClientDisconnect:
+        raise BadInput("The connection ended before the form did: send it again.") from None
     except HTTPException as error:  # Starlette's answer to a form that cannot be read
         if error.detail.startswith("Too many files"):
             raise _too_many() from error

@@ -29,4 +29,7 @@ class ImageryDeployment(ServiceDeployment):
             config.storage.imagery,
             analysis=remote_by_name("analysis-service", AnalysisPort),
             max_pixels=config.max_pixels,
+            parts=config.storage.open_parts(storage),
+            max_object_bytes=config.max_object_bytes,
+            max_open_uploads=config.max_open_uploads,
         )

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from orthoray.contracts import Imagery, Page
-from orthoray.database import Connection, Pool, fetch_all, fetch_one, read_queries
+from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery
 
@@ -38,6 +38,11 @@ class ImageryRepository:
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery | None:
         row = await fetch_one(self._pool, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})
+        return _imagery(row) if row else None
+
+    async def get_in(self, connection: Connection, tenant: str, imagery_id: UUID) -> Imagery | None:
+        """The same in the caller's transaction."""
+        row = await one(connection, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})
         return _imagery(row) if row else None
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:

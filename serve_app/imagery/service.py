@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from orthoray.contracts import Imagery, Page
-from orthoray.database import Pool, ping, transaction
-from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError
+from orthoray.database import Connection, Pool, ping, transaction
+from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import imagery_prefix, thumbnail_key
-from orthoray.ports import AnalysisPort, Caller, ImageryQuery, Upload
+from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload
 from orthoray.queue import Queue
+from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
+from orthoray.storage.parts import PartStore, part_store
 from orthoray.tasks import CLEAN_UP_IMAGERY
-from pipelines.facts import describe
+from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
+from pipelines.facts import PREVIEW_SIDE, describe
+from pipelines.readable import for_preview
+from serve_app.imagery.contents import claim, lock_imagery, release, unclaimed, use
+from serve_app.imagery.reconcile import ImageryShelf
 from serve_app.imagery.repository import ImageryRepository
+from serve_app.imagery.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +44,11 @@ class ImageryService:
         *,
         analysis: AnalysisPort,
         max_pixels: int,
+        parts: PartStore | None = None,
+        max_object_bytes: int = 64 * 1024**3,
+        max_open_uploads: int = 32,
     ) -> None:
+        """`parts` None: those of the storage."""
         self._pool = pool
         self._queue = queue
         self._events = Outbox("imagery", queue)
@@ -45,35 +57,64 @@ class ImageryService:
         self._bucket = bucket
         self._analysis = analysis
         self._max_pixels = max_pixels
+        self.uploads = Uploads(
+            pool,
+            storage,
+            parts or part_store(storage),
+            bucket,
+            register=self.register,
+            find=self.find,
+            max_bytes=max_object_bytes,
+            max_open=max_open_uploads,
+        )
 
     async def register(self, tenant: str, upload: Upload) -> Imagery:
         if known := await self._rows.get(tenant, upload.id):
             return known
         try:
             record, thumbnail = await asyncio.to_thread(self._describe, upload)
-            await asyncio.to_thread(
-                self._storage.put_bytes,
-                self._bucket,
-                thumbnail_key(tenant, upload.id),
-                thumbnail,
-                "image/png",
-            )
+        except Unavailable:
+            raise  # what is stored may be described a little later
         except OrthoRayError:
-            await self._remove_objects(tenant, upload.id)
+            await self._remove_unused(tenant, upload.id, [file.object_key for file in upload.files])
             raise
         async with transaction(self._pool) as connection:
-            imagery = await self._rows.insert(connection, tenant, record)
-            if imagery:
-                await self._events.emit(
-                    connection, "imagery.created", imagery.id, tenant, object_key=imagery.object_key
+            await lock_imagery(connection, upload.id)
+            if known := await self._rows.get_in(connection, tenant, upload.id):
+                # Two at once brought the same: the files of the second are not needed.
+                await self._remove_copies(
+                    await unclaimed(connection, [file.object_key for file in upload.files])
                 )
+                return known
+            keys = await claim(connection, tenant, upload.files, self._is_there)
+            imagery = await self._insert(connection, tenant, _sharing(record, keys), thumbnail)
+            await use(connection, imagery.id, keys.values())
+            await self._events.emit(
+                connection, "imagery.created", imagery.id, tenant, object_key=imagery.object_key
+            )
         log.info("imagery catalogued", imagery_id=str(upload.id), files=len(upload.files))
-        return imagery or await self.get(tenant, upload.id)
+        await self._remove_copies([own for own, used in keys.items() if own != used])
+        return imagery
+
+    async def _insert(
+        self, connection: Connection, tenant: str, record: dict[str, Any], thumbnail: bytes
+    ) -> Imagery:
+        """The row, when the objects are there: somebody may have cleared up after a caller that gave up waiting."""
+        imagery_id = record["id"]
+        for asset in record["assets"]:
+            if not await self._is_there(asset["object_key"]):
+                raise WrongState("The file was removed while it was being catalogued: upload it again.")
+        key = thumbnail_key(tenant, imagery_id)
+        await asyncio.to_thread(self._storage.put_bytes, self._bucket, key, thumbnail, "image/png")
+        imagery = await self._rows.insert(connection, tenant, record)
+        if imagery is None:  # of another tenant
+            raise WrongState("There is an imagery of this id already.")
+        return imagery
 
     def _describe(self, upload: Upload) -> tuple[dict[str, object], bytes]:
         with ExitStack() as stack:
             paths = [
-                stack.enter_context(self._storage.local_path(self._bucket, file.object_key))
+                stack.enter_context(for_preview(self._storage, self._bucket, file.object_key, PREVIEW_SIDE))
                 for file in upload.files
             ]
             return describe(paths, upload, bucket=self._bucket, max_pixels=self._max_pixels)
@@ -92,21 +133,73 @@ class ImageryService:
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         async with transaction(self._pool) as connection:
+            keys = await release(connection, tenant, imagery_id)
             if not await self._rows.delete(connection, tenant, imagery_id):
                 raise NotFound(f"There is no imagery {imagery_id}: it may have been deleted before.")
             await self._events.emit(connection, "imagery.deleted", imagery_id, tenant)
-            await CLEAN_UP_IMAGERY.defer(self._queue, connection, tenant=tenant, imagery_id=str(imagery_id))
+            arguments: dict[str, Any] = {"tenant": tenant, "imagery_id": str(imagery_id), "keys": keys}
+            await CLEAN_UP_IMAGERY.defer(self._queue, connection, **arguments)
         try:
             # The job above does this too, should this process die here or the analysis-service be away.
-            await self.clean_up(tenant, imagery_id)
+            await self.clean_up(tenant, imagery_id, keys)
         except OrthoRayError as error:
             log.warning("clean-up left to the queue", imagery_id=str(imagery_id), reason=error.detail)
 
-    async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
-        if await self._rows.get(tenant, imagery_id):
-            return  # imported anew since: an import's id says what the file is
-        await self._analysis.delete_of_imagery(tenant, imagery_id)
-        await self._remove_objects(tenant, imagery_id)
+    async def clean_up(self, tenant: str, imagery_id: UUID, keys: Sequence[str] = ()) -> None:
+        if await self._rows.get(tenant, imagery_id) is None:  # else imported anew since
+            await self._analysis.delete_of_imagery(tenant, imagery_id)
+        await self._remove_unused(tenant, imagery_id, keys)
+
+    async def discard(self, tenant: str, upload: Upload) -> None:
+        """Remove the files of an upload that was not catalogued."""
+        await self._remove_unused(tenant, upload.id, [file.object_key for file in upload.files])
+
+    async def begin_upload(self, tenant: str, wish: UploadWish) -> PartedUpload:
+        return await self.uploads.begin(tenant, wish)
+
+    async def get_upload(self, tenant: str, upload_id: UUID, first: int, limit: int) -> PartedUpload:
+        return await self.uploads.get(tenant, upload_id, first, limit)
+
+    async def place_of_part(self, tenant: str, upload_id: UUID, number: int) -> PartPlace:
+        return await self.uploads.place_of_part(tenant, upload_id, number)
+
+    async def complete_upload(self, tenant: str, upload_id: UUID, completion: UploadCompletion) -> Imagery:
+        return await self.uploads.complete(tenant, upload_id, completion)
+
+    async def abort_upload(self, tenant: str, upload_id: UUID) -> None:
+        await self.uploads.abort(tenant, upload_id)
+
+    async def sweep_uploads(self) -> int:
+        return await self.uploads.sweep()
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled:
+        shelf = ImageryShelf(self._pool, self._bucket, self._draw_thumbnail)
+        return await reconcile(shelf, self._storage, order)
+
+    async def _draw_thumbnail(self, tenant: str, imagery_id: UUID) -> bool:
+        """False where the files do not allow it."""
+        imagery = await self._rows.get(tenant, imagery_id)
+        if imagery is None:
+            return False
+        files = [
+            StoredFile.model_validate(asset.model_dump(include=set(StoredFile.model_fields)))
+            for asset in imagery.assets
+        ]
+        names = ",".join(sorted(imagery.bands, key=lambda name: imagery.bands[name]))
+        # Where the caller did not name the bands, the files do, and the names may not be all that a caller would have to give.
+        for bands in (names or None, None):
+            try:
+                upload = Upload(id=imagery.id, files=files, bands=bands)
+                _, thumbnail = await asyncio.to_thread(self._describe, upload)
+            except Unavailable:
+                raise
+            except OrthoRayError as error:
+                log.warning("thumbnail not drawn", imagery_id=str(imagery_id), reason=error.detail)
+                continue
+            key = thumbnail_key(tenant, imagery_id)
+            await asyncio.to_thread(self._storage.put_bytes, self._bucket, key, thumbnail, "image/png")
+            return True
+        return False
 
     async def identify(self, key: str) -> Caller:
         caller = await self._rows.find_key(key)
@@ -122,6 +215,33 @@ class ImageryService:
             failures["storage"] = error.detail
         return failures
 
-    async def _remove_objects(self, tenant: str, imagery_id: UUID) -> None:
-        await asyncio.to_thread(self._storage.delete_prefix, self._bucket, imagery_prefix(tenant, imagery_id))
-        await asyncio.to_thread(self._storage.delete, self._bucket, thumbnail_key(tenant, imagery_id))
+    async def _is_there(self, key: str) -> bool:
+        return await asyncio.to_thread(self._storage.exists, self._bucket, key)
+
+    async def _remove_copies(self, keys: Sequence[str]) -> None:
+        """Objects of content that was there before; should this fail, the reconciler finds them."""
+        try:
+            for key in keys:
+                await asyncio.to_thread(self._storage.delete, self._bucket, key)
+        except OrthoRayError as error:
+            log.warning("copy left to the reconciler", keys=keys, reason=error.detail)
+
+    async def _remove_unused(self, tenant: str, imagery_id: UUID, keys: Sequence[str]) -> None:
+        """Objects `keys`, and those in the imagery's own folder, that no imagery uses; its thumbnail where it has no row."""
+        async with transaction(self._pool) as connection:
+            await lock_imagery(connection, imagery_id)
+            prefix = imagery_prefix(tenant, imagery_id)
+            own = await asyncio.to_thread(
+                lambda: [info.key for info in self._storage.list(self._bucket, prefix)]
+            )
+            doomed = await unclaimed(connection, [*{*keys, *own}])
+            if await self._rows.get_in(connection, tenant, imagery_id) is None:
+                doomed.append(thumbnail_key(tenant, imagery_id))
+            for key in doomed:
+                await asyncio.to_thread(self._storage.delete, self._bucket, key)
+
+
+def _sharing(record: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """The record with the keys of the objects that hold its content."""
+    assets = [{**asset, "object_key": keys[asset["object_key"]]} for asset in record["assets"]]
+    return {**record, "object_key": keys[record["object_key"]], "assets": assets}

@@ -15,9 +15,11 @@ from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
 from orthoray.queue import Queue
+from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
 from pipelines.wording import in_language
+from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository
 
 log = structlog.get_logger(__name__)
@@ -136,6 +138,9 @@ class ReportService:
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()
+
+    async def reconcile(self, order: ReconcileOrder) -> Reconciled:
+        return await reconcile(ReportShelf(self._pool, self._bucket), self._storage, order)
 
     async def check(self) -> Mapping[str, str]:
         return await ping(self._pool, "report_db")

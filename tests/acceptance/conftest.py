@@ -87,6 +87,17 @@ def haproxy_stack(slot: Slot) -> Stack:
     return slot.take("haproxy", lambda: Stack({"SERVE_INGRESS": "haproxy"}), Stack.start)
 
 
+@pytest.fixture
+def s3_stack(slot: Slot) -> Stack:
+    """`orthoray up --s3` in the foreground."""
+    return slot.take("s3", Stack, lambda stack: stack.start("--s3"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that share a stack run one after another."""
-    items.sort(key=lambda item: "open_stack" in getattr(item, "fixturenames", ()))
+
+    def stack_of(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        return 2 if "open_stack" in names else 1 if "s3_stack" in names else 0
+
+    items.sort(key=stack_of)

@@ -25,7 +25,11 @@ from serve_app.report.service import ReportService
 MIGRATIONS = {
     service: Path(__file__).parents[2] / "serve_app" / service / "migrations" for service in SERVICES
 }
-TABLES = {"imagery": "imagery, api_keys", "analysis": "analysis_runs, batches", "report": "reports"}
+TABLES = {
+    "imagery": "imagery, api_keys, stored_objects, uploads",
+    "analysis": "analysis_runs, batches",
+    "report": "reports",
+}
 
 
 @pytest.fixture(scope="session")

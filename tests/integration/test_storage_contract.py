@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import httpx2
 import pytest
+from parts_contract import KEY, PartsContract
 from storage_contract import BUCKET, OTHER_BUCKET, StorageContract
 
-from orthoray.errors import Unavailable
+from orthoray.errors import ConfigurationError, Unavailable
+from orthoray.storage.parts import PartStore, part_store
 from orthoray.storage.s3 import S3Storage
 from serve_app.local.objectstore import EmbeddedS3, S3Facts
 
@@ -36,6 +39,41 @@ def storage(connected: S3Storage) -> Iterator[S3Storage]:
 
 class TestS3Storage(StorageContract):
     survives_replacement = False
+
+
+class TestS3Parts(PartsContract):
+    has_urls = True
+    part_bytes = 5 << 20
+
+    @pytest.fixture
+    def store(self, storage: S3Storage) -> PartStore:
+        return part_store(storage)
+
+
+def test_a_part_goes_straight_to_the_server(storage: S3Storage) -> None:
+    store = part_store(storage)
+    token = store.begin(BUCKET, KEY, "image/tiff")
+    url = store.url(BUCKET, KEY, token, 1, 60)
+    assert url is not None
+    for content in (b"first try", b"second try"):
+        answer = httpx2.put(url, content=content)
+        assert answer.status_code == 200, answer.text
+    (part,) = store.parts(BUCKET, KEY, token)
+    assert part.size == 10
+    assert answer.headers["etag"].strip('"') == part.etag
+    assert httpx2.put(url.replace("partNumber=1", "partNumber=2"), content=b"x").status_code == 403
+    store.complete(BUCKET, KEY, token, [part])
+    assert storage.get_bytes(BUCKET, KEY) == b"second try"
+    assert storage.call("head_object", Bucket=BUCKET, Key=KEY)["ContentType"] == "image/tiff"
+
+
+def test_clients_may_know_the_server_by_another_address(storage: S3Storage) -> None:
+    url = part_store(storage, "https://files.example.org").url(BUCKET, KEY, "token", 1, 60)
+    assert url is not None
+    assert url.startswith(f"https://files.example.org/{BUCKET}/imagery/01/")
+    assert part_store(storage, "none").url(BUCKET, KEY, "token", 1, 60) is None
+    with pytest.raises(ConfigurationError, match="S3_PUBLIC_ENDPOINT"):
+        part_store(storage, "files.example.org:0")
 
 
 def test_content_types_are_kept(storage: S3Storage) -> None:

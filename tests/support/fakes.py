@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +27,8 @@ from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, rep
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload
 from orthoray.storage.base import Storage
+from orthoray.storage.parts import PartStore, part_count_of, part_store, size_of_part
+from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadPart, UploadWish
 from pipelines.facts import describe
 from pipelines.planning import plan_of_record
 
@@ -84,6 +86,8 @@ class FakeImagery(Fake):
     bucket: str = "imagery"
     keys: Mapping[str, str] = field(default_factory=dict)
     max_pixels: int = 10**9
+    part_bytes: int = 1000
+    uploads: Rows = field(default_factory=Rows)
 
     async def register(self, tenant: str, upload: Upload) -> Imagery:
         self._called("register")
@@ -118,11 +122,80 @@ class FakeImagery(Fake):
         del self.rows[imagery_id]
         await self.clean_up(tenant, imagery_id)
 
-    async def clean_up(self, tenant: str, imagery_id: UUID) -> None:
+    async def clean_up(self, tenant: str, imagery_id: UUID, keys: Sequence[str] = ()) -> None:
         self._called("clean_up")
         assert self.storage is not None
         self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, imagery_id))
         self.storage.delete(self.bucket, thumbnail_key(tenant, imagery_id))
+
+    async def begin_upload(self, tenant: str, wish: UploadWish) -> PartedUpload:
+        self._called("begin_upload")
+        upload_id = uuid4()
+        key = imagery_prefix(tenant, upload_id) + wish.filename
+        self.uploads[upload_id] = tenant, (wish, key, self.store.begin(self.bucket, key))
+        return await self.get_upload(tenant, upload_id, 1, 1000)
+
+    async def get_upload(self, tenant: str, upload_id: UUID, first: int, limit: int) -> PartedUpload:
+        self._called("get_upload")
+        wish, key, token = self.uploads.of(tenant, upload_id, "upload")
+        there = {part.number: part for part in self.store.parts(self.bucket, key, token)}
+        count = part_count_of(wish.size, self.part_bytes)
+        return PartedUpload(
+            id=upload_id,
+            status="open",
+            filename=wish.filename,
+            size_bytes=wish.size,
+            part_bytes=self.part_bytes,
+            part_count=count,
+            received_bytes=sum(part.size for part in there.values()),
+            parts=[
+                UploadPart(
+                    number=number,
+                    size_bytes=size_of_part(number, wish.size, self.part_bytes),
+                    url=f"/imagery/uploads/{upload_id}/parts/{number}",
+                    received=number in there,
+                    etag=there[number].etag if number in there else None,
+                )
+                for number in range(first, min(first + limit, count + 1))
+            ],
+            imagery_id=upload_id,
+            created_at=datetime.now(UTC),
+            expires_at=datetime.now(UTC),
+        )
+
+    async def place_of_part(self, tenant: str, upload_id: UUID, number: int) -> PartPlace:
+        self._called("place_of_part")
+        wish, key, token = self.uploads.of(tenant, upload_id, "upload")
+        size = size_of_part(number, wish.size, self.part_bytes)
+        if size <= 0:
+            raise NotFound(f"This upload has no part {number}.")
+        return PartPlace(bucket=self.bucket, object_key=key, token=token, size_bytes=size)
+
+    async def complete_upload(self, tenant: str, upload_id: UUID, completion: UploadCompletion) -> Imagery:
+        self._called("complete_upload")
+        wish, key, token = self.uploads.of(tenant, upload_id, "upload")
+        if upload_id not in self.rows:
+            digest = self.store.complete(self.bucket, key, token, self.store.parts(self.bucket, key, token))
+            file = StoredFile(
+                filename=wish.filename, object_key=key, size_bytes=wish.size, sha256=digest or ""
+            )
+            await self.register(tenant, Upload(id=upload_id, files=[file], **wish.facts()))
+        return self.rows.of(tenant, upload_id, "imagery")
+
+    async def abort_upload(self, tenant: str, upload_id: UUID) -> None:
+        self._called("abort_upload")
+        _, key, token = self.uploads.of(tenant, upload_id, "upload")
+        self.store.abort(self.bucket, key, token)
+        del self.uploads[upload_id]
+
+    async def sweep_uploads(self) -> int:
+        self._called("sweep_uploads")
+        return 0
+
+    @property
+    def store(self) -> PartStore:
+        assert self.storage is not None
+        return part_store(self.storage)
 
     async def identify(self, key: str) -> Caller:
         self.calls.append("identify")

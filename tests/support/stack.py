@@ -36,6 +36,8 @@ _OWN_SETTINGS = (
         "AUTH_MODE",
         "MAX_",
         "MINIO_",
+        "S3_",
+        "RECONCILE",
         "STORAGE_",
         "REDIS_",
         "PYTHONPATH",

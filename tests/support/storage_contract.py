@@ -75,6 +75,12 @@ class StorageContract:
             with pytest.raises(BadInput):
                 call()
 
+    def test_a_scan_finds_what_a_listing_does(self, storage: Storage) -> None:
+        for key in ("a/1", "a-1", "b", "a/b/2"):
+            storage.put_bytes(BUCKET, key, b"x")
+        assert sorted(info.key for info in storage.scan(BUCKET)) == ["a-1", "a/1", "a/b/2", "b"]
+        assert sorted(info.key for info in storage.scan(BUCKET, "a/")) == ["a/1", "a/b/2"]
+
     def test_buckets_are_apart(self, storage: Storage) -> None:
         storage.put_bytes(BUCKET, "same", b"one")
         storage.put_bytes(OTHER_BUCKET, "same", b"two")

@@ -132,7 +132,7 @@ def test_every_route_is_told(tmp_path: Path) -> None:
     paths = create_api(services, LocalStorage(tmp_path), config).openapi()["paths"]
     routes = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
     assert len(routes) > 20
-    text = (REFERENCE / "http-api.md").read_text(encoding="utf-8")
+    text = "".join((REFERENCE / page).read_text(encoding="utf-8") for page in ("http-api.md", "uploads.md"))
     assert [route for route in routes if f"`{route}`" not in text] == []
     assert [told for told in re.findall(r"`((?:GET|POST|DELETE) /[^`?]*)`", text) if told not in routes] == []
 
@@ -163,7 +163,7 @@ def test_every_crop_is_told_with_its_thresholds() -> None:
 
 
 def test_every_command_and_option_is_told() -> None:
-    pages = [REFERENCE / "cli.md", REFERENCE / "cli-of-clusters.md"]
+    pages = [REFERENCE / f"{name}.md" for name in ("cli", "cli-of-clusters", "doctor")]
     commands = typer.main.get_group(app).commands
     assert commands
     told = {" ".join(heading.split()[:2]) for page in pages for heading in _HEADING.findall(prose(page))}
@@ -175,4 +175,4 @@ def test_every_command_and_option_is_told() -> None:
         for option in parameter.opts
         if option.startswith("-") and not getattr(parameter, "hidden", False)
     }
-    assert set(missing(sorted(options), pages[0])) & set(missing(sorted(options), pages[1])) == set()
+    assert set.intersection(*(set(missing(options, page)) for page in pages)) == set()

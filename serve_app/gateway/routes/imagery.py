@@ -11,16 +11,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from orthoray.contracts import Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
-from orthoray.keys import imagery_prefix, thumbnail_key
+from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
 from orthoray.ports import MAX_PARTS, Caller, ImageryQuery, Upload
-from orthoray.storage.base import Storage
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import (
     Backend,
     Config,
     Files,
-    GatewayConfig,
     Limit,
     Next,
     Services,
@@ -75,24 +73,28 @@ async def upload(
     try:
         imagery = await services.imagery.register(caller.tenant, stored)
     except BaseException:
-        await asyncio.shield(_undo(services, caller, storage, config, stored))
+        await asyncio.shield(_undo(services, caller, stored))
         raise
     response.headers["Location"] = f"/imagery/{imagery.id}"
     return imagery
 
 
-async def _undo(
-    services: Services, caller: Caller, storage: Storage, config: GatewayConfig, stored: Upload
-) -> None:
+async def _undo(services: Services, caller: Caller, stored: Upload) -> None:
     """The client hears that it failed, so nothing may stay: neither a file, nor a row whose answer was lost."""
     try:
         await services.imagery.delete(caller.tenant, stored.id)
     except NotFound:
-        prefix = imagery_prefix(caller.tenant, stored.id)
-        await asyncio.to_thread(storage.delete_prefix, config.imagery_bucket, prefix)
+        await _clean_up(services, caller, stored)
     except OrthoRayError as error:
         # Whether there is a row cannot be known now, and a file without a row is better than a row without a file.
         log.warning("a failed upload may have left a file", imagery_id=str(stored.id), reason=error.detail)
+
+
+async def _clean_up(services: Services, caller: Caller, stored: Upload) -> None:
+    try:
+        await services.imagery.clean_up(caller.tenant, stored.id, [file.object_key for file in stored.files])
+    except OrthoRayError as error:
+        log.warning("a failed upload has left a file", imagery_id=str(stored.id), reason=error.detail)
 
 
 @router.get("", summary="List the catalogue, newest first")

@@ -1,0 +1,51 @@
+"""The runs' part of their bucket: heatmaps, index rasters, and the folders of batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+from orthoray.database import Pool, fetch_all, read_queries
+from orthoray.keys import UUID_PATTERN
+from orthoray.reconciling import Claim
+
+SQL = read_queries(Path(__file__).with_name("reconcile.sql"))
+_OURS = re.compile(
+    rf"(?:[^/]+/)?(?:heatmaps/({UUID_PATTERN})\.png|indices/({UUID_PATTERN})\.tif|batches/({UUID_PATTERN})/.+)"
+)
+
+
+class RunShelf:
+    """See `orthoray.reconciling.Shelf`."""
+
+    def __init__(self, pool: Pool, bucket: str) -> None:
+        self.bucket = bucket
+        self._pool = pool
+
+    def is_ours(self, key: str) -> bool:
+        return _OURS.fullmatch(key) is not None
+
+    async def known(self, keys: Sequence[str]) -> set[str]:
+        ids = {
+            key: UUID(next(filter(None, match.groups()))) for key in keys if (match := _OURS.fullmatch(key))
+        }
+        rows = await fetch_all(self._pool, SQL["find_known_runs"], {"ids": list({*ids.values()})})
+        there = {row["id"] for row in rows}
+        return {key for key, run_id in ids.items() if run_id in there}
+
+    async def claims(self, after: UUID | None, limit: int) -> list[Claim]:
+        rows = await fetch_all(self._pool, SQL["list_results"], {"after": after, "limit": limit})
+        return [
+            Claim(
+                id=row["id"],
+                keys=tuple(filter(None, (row["heatmap_key"], row["index_key"]))),
+                row=f"analysis run {row['id']}",
+                remedy="delete the run and analyse the image again",
+            )
+            for row in rows
+        ]
+
+    async def make_anew(self, claim: Claim, key: str) -> bool:
+        return False

@@ -1,0 +1,10 @@
+-- name: find_known_runs
+select id from analysis_runs where id = any(%(ids)s) and status in ('queued', 'processing', 'completed')
+union
+select id from batches where id = any(%(ids)s)
+
+-- name: list_results
+select id, tenant_id, heatmap_key, index_key from analysis_runs
+where status = 'completed' and (%(after)s::uuid is null or id > %(after)s)
+order by id
+limit %(limit)s
