@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 from uuid import UUID
 
 import ray
 from ray import ObjectRefGenerator
 
+from actors.callbacks import CallbackRetry, Sender, deliver
 from actors.compute import attempt, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
+from orthoray.callbacks import CallbackPolicy
 from orthoray.contracts import Outcome, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
@@ -18,9 +20,12 @@ from orthoray.ports import AnalysisPort, ReportPort, RunOrder
 from orthoray.queue import RETRY, JobContext, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
-from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
+from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.telemetry import carried
 from pipelines.large import LARGE_PIXELS, task_for
+
+# Callbacks under way at once: each holds its place for up to 15 seconds when a receiver does not answer.
+CALLBACKS = 32
 
 
 class AnalysisWorker(QueueWorker):
@@ -28,6 +33,7 @@ class AnalysisWorker(QueueWorker):
     the cluster."""
 
     name = "analysis-worker"
+    more_queues: ClassVar = {TELL_CALLBACK.queue: CALLBACKS}
 
     def __init__(
         self,
@@ -36,9 +42,11 @@ class AnalysisWorker(QueueWorker):
         redis_url: str | None = None,
         compute: int | None = None,
         large_pixels: int = LARGE_PIXELS,
+        callbacks: CallbackPolicy | None = None,
     ) -> None:
         self._storage = storage
         self._large_pixels = large_pixels
+        self._callbacks = callbacks
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
         super().__init__(dsn, redis_url, compute)
@@ -62,6 +70,16 @@ class AnalysisWorker(QueueWorker):
         @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue, retry=RETRY)
         async def clean_up(tenant: str, run_id: str) -> None:
             await chore(lambda: self._analysis.clean_up(tenant, UUID(run_id)), what=CLEAN_UP_RUN.name)
+
+        sender = Sender(self._callbacks) if self._callbacks else None
+
+        @queue.app.task(name=TELL_CALLBACK.name, queue=TELL_CALLBACK.queue, retry=CallbackRetry())
+        async def tell_callback(run_id: str) -> None:
+            run = UUID(run_id)
+            order = await self._analysis.start_callback(run)
+            await deliver(
+                order, sender, lambda error, given_up: self._analysis.end_callback(run, error, given_up)
+            )
 
     async def _analyse(self, run_id: UUID) -> None:
         order = await self._analysis.start_run(run_id)

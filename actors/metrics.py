@@ -12,7 +12,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from orthoray.contracts import RunStatus
 from orthoray.queue import Backlog
 
-QUEUES = ("compute", "chores", "events")
+QUEUES = ("compute", "chores", "callbacks", "events")
 OPEN_STATES: tuple[RunStatus, ...] = ("queued", "processing")
 # From a photo on an idle machine to a backlog over night.
 _SECONDS = [0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 36_000]

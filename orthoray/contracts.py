@@ -16,6 +16,7 @@ DEFAULT_TENANT = "default"
 
 RunStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Language = Literal["ru", "ro", "en"]
+CallbackStatus = Literal["waiting", "delivered", "given_up"]
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -137,6 +138,11 @@ class AnalysisRequest(AnalysisWish):
     imagery_id: UUID
     auto_report: bool = False
     language: Language | None = None
+    callback: str | None = Field(
+        default=None,
+        max_length=2048,
+        description="where the end of the run is told to by a signed POST; https://host/path",
+    )
 
 
 class ClassRow(BaseModel):
@@ -236,6 +242,13 @@ class AnalysisRun(BaseModel):
     )
     error: str | None = None
     attempts: int = 0
+    callback: str | None = None
+    callback_status: CallbackStatus | None = Field(
+        default=None,
+        description="waiting (for the end of the run, or for the next attempt), delivered, given_up",
+    )
+    callback_attempts: int = 0
+    callback_error: str | None = Field(default=None, description="why the last attempt failed")
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None

@@ -92,6 +92,17 @@ class ReportOrder(BaseModel):
     tenant: str
 
 
+class CallbackOrder(BaseModel):
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+
+    subject: UUID
+    tenant: str
+    url: str = Field(repr=False)
+    event_id: str
+    body: str = Field(repr=False)
+    attempts: int
+
+
 class ImageryPort(Protocol):
     async def register(self, tenant: str, upload: Upload) -> Imagery:
         """Catalogue stored files, once however often it is called; removes them when they are no image together."""
@@ -141,6 +152,12 @@ class AnalysisPort(Protocol):
         """Store the result; False when it came too late to matter."""
 
     async def fail_run(self, run_id: UUID, reason: str) -> bool: ...
+
+    async def start_callback(self, run_id: UUID) -> CallbackOrder | None:
+        """Begin an attempt to tell of the run's end; None when there is nothing to tell any more."""
+
+    async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
+        """How the attempt ended: delivered where there is no error."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many runs are queued and processing; a state that none is in is not there."""

@@ -24,7 +24,7 @@ class Task:
 
         It is told which request and trace it belongs to, and takes part in them whenever it is carried out.
         """
-        if self is not PUBLISH_EVENT and (given := carried()):
+        if given := carried():
             arguments["carried"] = given
         await queue.defer(connection, self.name, queue=self.queue, lock=lock, **arguments)
 
@@ -37,5 +37,5 @@ REQUEST_REPORT = Task("analysis.request-report", "chores")
 CLEAN_UP_IMAGERY = Task("imagery.clean-up", "chores")
 CLEAN_UP_RUN = Task("analysis.clean-up", "chores")
 CLEAN_UP_REPORT = Task("report.clean-up", "chores")
-
-PUBLISH_EVENT = Task("events.publish", "events")
+# Apart from the chores: receivers may be slow.
+TELL_CALLBACK = Task("analysis.tell-callback", "callbacks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orthoray.callbacks import CallbackPolicy
 from orthoray.contracts import Language
 from orthoray.settings import SERVICES, Settings
 from orthoray.storage.config import StorageConfig
@@ -19,6 +20,7 @@ class ServiceConfig:
     redis_url: str | None = field(default=None, repr=False)
     max_pixels: int = 4_000_000_000
     default_language: Language = "ru"
+    callbacks: CallbackPolicy | None = None
 
 
 def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, ServiceConfig]:
@@ -31,6 +33,7 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             redis_url=redis_url,
             max_pixels=settings.max_pixels,
             default_language=settings.default_language,
+            callbacks=settings.callbacks(),
         )
         for service in SERVICES
     }

@@ -1,10 +1,11 @@
 -- name: insert_run
 insert into analysis_runs (
     id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, options,
-    imagery_bucket, imagery_object_key, imagery
+    imagery_bucket, imagery_object_key, imagery, callback, callback_status
 ) values (
     %(id)s, %(tenant)s, %(imagery_id)s, %(index_type)s, %(auto_report)s, %(language)s, %(crop)s, %(thresholds)s,
-    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s
+    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s, %(callback)s::text,
+    case when %(callback)s::text is not null then 'waiting' end
 )
 returning *
 
@@ -31,7 +32,7 @@ where tenant_id = %(tenant)s and id = %(id)s and status not in ('queued', 'proce
 returning id
 
 -- name: delete_runs_of_imagery
-delete from analysis_runs where tenant_id = %(tenant)s and imagery_id = %(imagery_id)s returning id
+delete from analysis_runs where tenant_id = %(tenant)s and imagery_id = %(imagery_id)s returning *
 
 -- name: start_run
 update analysis_runs
@@ -57,6 +58,20 @@ returning *
 update analysis_runs set status = 'failed', completed_at = now(), error = %(reason)s
 where id = %(id)s and status in ('queued', 'processing')
 returning *
+
+-- name: set_callback_event
+update analysis_runs set callback_event = %(event)s::json where id = %(id)s
+
+-- name: start_callback
+update analysis_runs set callback_attempts = callback_attempts + 1
+where id = %(id)s and callback_status = 'waiting' and callback_event is not null
+returning id, tenant_id, callback, callback_event::text as body, callback_event->>'id' as event_id, callback_attempts
+
+-- name: end_callback
+update analysis_runs
+set callback_status = %(status)s, callback_error = %(error)s
+where id = %(id)s and callback_status = 'waiting'
+returning id
 
 -- name: run_has_result
 select id from analysis_runs where id = %(id)s and status = 'completed'

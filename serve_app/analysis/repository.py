@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,11 +10,11 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Json, Jsonb
 
-from orthoray.contracts import AnalysisRun, Imagery, Outcome, Page, RunStatus
+from orthoray.contracts import AnalysisRun, CallbackStatus, Imagery, Outcome, Page, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
-from orthoray.ports import RunOrder
+from orthoray.ports import CallbackOrder, RunOrder
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
 
@@ -59,17 +60,21 @@ class RunRepository:
         page, following = split_page(rows, limit)
         return Page[AnalysisRun](items=[_run(row) for row in page], next=following)
 
-    async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> bool:
-        return await one(connection, SQL["cancel_run"], {"tenant": tenant, "id": run_id}) is not None
+    async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> AnalysisRun | None:
+        row = await one(connection, SQL["cancel_run"], {"tenant": tenant, "id": run_id})
+        return _run(row) if row else None
 
     async def delete(self, connection: Connection, tenant: str, run_id: UUID) -> bool:
         return await one(connection, SQL["delete_run"], {"tenant": tenant, "id": run_id}) is not None
 
-    async def delete_of_imagery(self, connection: Connection, tenant: str, imagery_id: UUID) -> list[UUID]:
+    async def delete_of_imagery(
+        self, connection: Connection, tenant: str, imagery_id: UUID
+    ) -> list[AnalysisRun]:
+        """The runs as they were."""
         cursor = await connection.execute(
             SQL["delete_runs_of_imagery"], {"tenant": tenant, "imagery_id": imagery_id}
         )
-        return [row["id"] for row in await cursor.fetchall()]
+        return [_run(row) for row in await cursor.fetchall()]
 
     async def start(self, connection: Connection, run_id: UUID) -> RunOrder | None:
         row = await one(connection, SQL["start_run"], {"id": run_id})
@@ -91,6 +96,27 @@ class RunRepository:
     async def fail(self, connection: Connection, run_id: UUID, reason: str) -> RunOrder | None:
         row = await one(connection, SQL["fail_run"], {"id": run_id, "reason": reason})
         return _order(row) if row else None
+
+    async def set_callback_event(self, connection: Connection, run_id: UUID, event: dict[str, Any]) -> None:
+        await connection.execute(SQL["set_callback_event"], {"id": run_id, "event": json.dumps(event)})
+
+    async def start_callback(self, connection: Connection, run_id: UUID) -> CallbackOrder | None:
+        row = await one(connection, SQL["start_callback"], {"id": run_id})
+        if row is None:
+            return None
+        return CallbackOrder(
+            subject=row["id"],
+            tenant=row["tenant_id"],
+            url=row["callback"],
+            event_id=row["event_id"],
+            body=row["body"],
+            attempts=row["callback_attempts"],
+        )
+
+    async def end_callback(
+        self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None
+    ) -> None:
+        await one(connection, SQL["end_callback"], {"id": run_id, "status": status, "error": error})
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_runs"], {})

@@ -39,7 +39,7 @@ class ImageryService:
     ) -> None:
         self._pool = pool
         self._queue = queue
-        self._events = Outbox("imagery", queue)
+        self._events = Outbox("imagery")
         self._rows = ImageryRepository(pool)
         self._storage = storage
         self._bucket = bucket
@@ -65,7 +65,16 @@ class ImageryService:
             imagery = await self._rows.insert(connection, tenant, record)
             if imagery:
                 await self._events.emit(
-                    connection, "imagery.created", imagery.id, tenant, object_key=imagery.object_key
+                    connection,
+                    "imagery.created",
+                    imagery.id,
+                    tenant,
+                    occasion=imagery.created_at,
+                    original_filename=imagery.original_filename,
+                    object_key=imagery.object_key,
+                    size_bytes=imagery.size_bytes,
+                    sha256=imagery.sha256,
+                    bands=imagery.bands,
                 )
         log.info("imagery catalogued", imagery_id=str(upload.id), files=len(upload.files))
         return imagery or await self.get(tenant, upload.id)
@@ -92,9 +101,17 @@ class ImageryService:
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         async with transaction(self._pool) as connection:
-            if not await self._rows.delete(connection, tenant, imagery_id):
+            gone = await self._rows.delete(connection, tenant, imagery_id)
+            if gone is None:
                 raise NotFound(f"There is no imagery {imagery_id}: it may have been deleted before.")
-            await self._events.emit(connection, "imagery.deleted", imagery_id, tenant)
+            await self._events.emit(
+                connection,
+                "imagery.deleted",
+                imagery_id,
+                tenant,
+                occasion=gone.created_at,
+                object_key=gone.object_key,
+            )
             await CLEAN_UP_IMAGERY.defer(self._queue, connection, tenant=tenant, imagery_id=str(imagery_id))
         try:
             # The job above does this too, should this process die here or the analysis-service be away.

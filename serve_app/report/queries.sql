@@ -4,7 +4,7 @@ insert into reports (id, tenant_id, analysis_run_id, language, imagery_key, heat
 values (%(id)s, %(tenant)s, %(run_id)s, %(language)s, %(imagery_key)s, %(heatmap_key)s, %(stats)s,
         %(conclusion)s)
 on conflict (analysis_run_id, language) do update
-    set status = 'queued', error = null, completed_at = null
+    set status = 'queued', error = null, completed_at = null, requested_at = clock_timestamp()
     where reports.status = 'failed' and reports.tenant_id = excluded.tenant_id
 returning *
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from orthoray.contracts import AnalysisRun, Language, Page, Report, RunStatus
@@ -23,8 +25,8 @@ class ReportRepository:
 
     async def request(
         self, connection: Connection, tenant: str, run: AnalysisRun, language: Language
-    ) -> Report | None:
-        """The report, queued; None when there is one already that has not failed."""
+    ) -> tuple[Report, datetime] | None:
+        """The report, queued, and since when; None when there is one already that has not failed."""
         row = await one(
             connection,
             SQL["request_report"],
@@ -39,7 +41,7 @@ class ReportRepository:
                 "conclusion": run.conclusion,
             },
         )
-        return Report.model_validate(row) if row else None
+        return (Report.model_validate(row), row["requested_at"]) if row else None
 
     async def get(self, tenant: str, report: UUID) -> Report | None:
         row = await fetch_one(self._pool, SQL["get_report"], {"tenant": tenant, "id": report})
@@ -68,18 +70,23 @@ class ReportRepository:
 
     async def start(self, connection: Connection, report: UUID) -> tuple[Report, str] | None:
         """The report and its tenant; None when it is finished or gone."""
-        row = await one(connection, SQL["start_report"], {"id": report})
-        return (Report.model_validate(row), row["tenant_id"]) if row else None
+        return _of_tenant(await one(connection, SQL["start_report"], {"id": report}))
 
-    async def complete(self, connection: Connection, report: UUID, bucket: str, key: str) -> str | None:
-        """The tenant; None when the report is not processing."""
-        row = await one(connection, SQL["complete_report"], {"id": report, "bucket": bucket, "key": key})
-        return row["tenant_id"] if row else None
+    async def complete(
+        self, connection: Connection, report: UUID, bucket: str, key: str
+    ) -> tuple[Report, str] | None:
+        """The report and its tenant; None when it is not processing."""
+        values = {"id": report, "bucket": bucket, "key": key}
+        return _of_tenant(await one(connection, SQL["complete_report"], values))
 
-    async def fail(self, connection: Connection, report: UUID, reason: str) -> str | None:
-        row = await one(connection, SQL["fail_report"], {"id": report, "reason": reason})
-        return row["tenant_id"] if row else None
+    async def fail(self, connection: Connection, report: UUID, reason: str) -> tuple[Report, str] | None:
+        """The report and its tenant; None when it is finished or gone."""
+        return _of_tenant(await one(connection, SQL["fail_report"], {"id": report, "reason": reason}))
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_reports"], {})
         return {row["status"]: row["rows"] for row in rows}
+
+
+def _of_tenant(row: DictRow | None) -> tuple[Report, str] | None:
+    return (Report.model_validate(row), row["tenant_id"]) if row else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from orthoray.contracts import Page, Report, ReportRequest, RunStatus
-from orthoray.database import Pool, ping, transaction
+from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
@@ -38,7 +39,7 @@ class ReportService:
     ) -> None:
         self._pool = pool
         self._queue = queue
-        self._events = Outbox("report", queue)
+        self._events = Outbox("report")
         self._rows = ReportRepository(pool)
         self._storage = storage
         self._bucket = bucket
@@ -54,12 +55,11 @@ class ReportService:
             )
         language = request.language or run.language
         async with transaction(self._pool) as connection:
-            report = await self._rows.request(connection, tenant, in_language(run, language), language)
-            if report:
+            requested = await self._rows.request(connection, tenant, in_language(run, language), language)
+            if requested:
+                report, occasion = requested
                 await RENDER_REPORT.defer(self._queue, connection, report_id=str(report.id))
-                await self._events.emit(
-                    connection, "report.requested", report.id, tenant, analysis_run_id=str(run.id)
-                )
+                await self._tell(connection, "report.requested", report, tenant, occasion)
         try:
             await self._analysis.get(tenant, run.id)
         except NotFound:  # deleted in this moment; its clean-up may not have seen this report
@@ -67,7 +67,7 @@ class ReportService:
             raise
         except Unavailable:
             pass  # the report is queued, and that is what the client asked for
-        return report or await self.get(tenant, report_id(run.id, language))
+        return requested[0] if requested else await self.get(tenant, report_id(run.id, language))
 
     async def get(self, tenant: str, report_id: UUID) -> Report:
         report = await self._rows.get(tenant, report_id)
@@ -116,9 +116,12 @@ class ReportService:
 
     async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool:
         async with transaction(self._pool) as connection:
-            tenant = await self._rows.complete(connection, report_id, bucket, key)
-            if tenant:
-                await self._events.emit(connection, "report.completed", report_id, tenant, report_key=key)
+            completed = await self._rows.complete(connection, report_id, bucket, key)
+            if completed:
+                report, tenant = completed
+                await self._tell(
+                    connection, "report.completed", report, tenant, report_bucket=bucket, report_key=key
+                )
                 log.info("report completed", report_id=str(report_id))
                 return True
             wanted = await self._rows.exists(connection, report_id)
@@ -128,11 +131,32 @@ class ReportService:
 
     async def fail_report(self, report_id: UUID, reason: str) -> bool:
         async with transaction(self._pool) as connection:
-            tenant = await self._rows.fail(connection, report_id, reason)
-            if tenant:
-                await self._events.emit(connection, "report.failed", report_id, tenant, reason=reason)
+            failed = await self._rows.fail(connection, report_id, reason)
+            if failed:
+                await self._tell(connection, "report.failed", *failed, reason=reason)
         log.warning("report failed", report_id=str(report_id), reason=reason)
-        return tenant is not None
+        return failed is not None
+
+    async def _tell(
+        self,
+        connection: Connection,
+        kind: str,
+        report: Report,
+        tenant: str,
+        occasion: datetime | None = None,
+        **data: str,
+    ) -> None:
+        """Write an event, which bears what every event of a report does; the occasion of the last one is its end."""
+        await self._events.emit(
+            connection,
+            kind,
+            report.id,
+            tenant,
+            occasion=occasion or report.completed_at or "",
+            analysis_run_id=str(report.analysis_run_id),
+            language=report.language,
+            **data,
+        )
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

@@ -55,7 +55,7 @@ def dsns(migrated: Mapping[str, str]) -> Mapping[str, str]:
     """The same, empty."""
     for service, dsn in migrated.items():
         with psycopg.connect(dsn) as connection:
-            tables = f"{TABLES[service]}, procrastinate_jobs, procrastinate_workers"
+            tables = f"{TABLES[service]}, outbox, procrastinate_jobs, procrastinate_workers"
             connection.execute(cast(Any, f"truncate {tables} cascade"))
     return migrated
 

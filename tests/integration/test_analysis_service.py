@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from wired import Services
 
 from orthoray.contracts import AnalysisRequest, Note, ReportRequest
 from orthoray.errors import Impossible, MissingBands, NotFound, Unavailable, UnknownIndex
+from orthoray.events import Outbox
 from orthoray.options import AnalysisOptions
 from orthoray.queue import Queue
 
@@ -141,16 +143,20 @@ async def test_the_warnings_of_a_result_are_kept(services: Services) -> None:
     assert (await services.analysis.get("default", run.id)).warnings == [note]
 
 
-@pytest.mark.parametrize("task", ["analysis.analyse", "events.publish"])
-async def test_without_its_job_there_is_no_run(
-    services: Services, monkeypatch: pytest.MonkeyPatch, task: str
+@pytest.mark.parametrize("missing", ["job", "event"])
+async def test_without_its_job_and_its_event_there_is_no_run(
+    services: Services, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     imagery = await services.register()
-    without(monkeypatch, task)
+    if missing == "job":
+        without(monkeypatch, "analysis.analyse")
+    else:
+        monkeypatch.setattr(Outbox, "emit", Mock(side_effect=ZeroDivisionError))
     with pytest.raises(ZeroDivisionError):
         await services.analysis.create("default", AnalysisRequest(imagery_id=imagery.id, index_type="NDVI"))
     assert services.query("analysis", "select id from analysis_runs") == []
     assert services.jobs("analysis") == []
+    assert services.told("analysis") == []
 
 
 def without(monkeypatch: pytest.MonkeyPatch, task: str) -> None:

@@ -95,8 +95,11 @@ class Services:
 
     def events(self, service: str, subject: object) -> list[str]:
         """The types of the events of one entity, in order."""
-        found = [job["args"]["event"] for job in self.jobs(service, "events.publish")]
-        return [event["type"] for event in found if event["subject"] == str(subject)]
+        return [event["type"] for event in self.told(service) if event["subject"] == str(subject)]
+
+    def told(self, service: str) -> list[dict[str, Any]]:
+        """All events of a service, in order."""
+        return [row["event"] for row in self.query(service, "select event from outbox order by position")]
 
     def objects(self) -> list[str]:
         return sorted(
