@@ -7,6 +7,8 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,8 +17,9 @@ import structlog
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
+from actors.metrics import CALLBACKS
 from orthoray.callbacks import CallbackPolicy, check_url, secret_of_tenant, signed_headers, wait_after
-from orthoray.errors import Impossible, OrthoRayError
+from orthoray.errors import Impossible
 from orthoray.ports import CallbackOrder
 
 CONNECT_S = 5.0
@@ -24,6 +27,8 @@ TOTAL_S = 15.0
 # A job that could not even begin, because a service of ours was away.
 SOON_S = 5
 GONE = 410
+
+LOOK_UPS = 8
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -55,7 +60,7 @@ class Sender:
 
     def __init__(self, policy: CallbackPolicy, resolve: Resolve | None = None) -> None:
         self._policy = policy
-        self._backend = _CheckedBackend(policy, resolve or _resolve)
+        self._backend = _CheckedBackend(policy, resolve or resolver())
         self._tls: ssl.SSLContext | None = None
         self._agent = f"OrthoRay/{version('orthoray')}"
 
@@ -134,9 +139,16 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+def resolver() -> Resolve:
+    """Looks names up in threads of its own: those of the event loop have to be free for the database."""
+    threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+
+    async def resolve(host: str, port: int) -> list[str]:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(threads, look_up)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    return resolve
 
 
 async def deliver(
@@ -159,17 +171,18 @@ async def deliver(
         await sender.send(order)
     except Refused as error:
         await end(str(error), True)
+        CALLBACKS.inc(1, {"outcome": "given_up"})
         log.warning("callback given up", run_id=str(order.subject), reason=str(error))
-    except OrthoRayError:
-        raise
     except Exception as error:
         reason, wait = _reason(error), wait_after(order.attempts)
         await end(reason, wait is None)
+        CALLBACKS.inc(1, {"outcome": "given_up" if wait is None else "retried"})
         if wait is not None:
             raise NotDelivered(reason, wait) from error
         log.warning("callback given up", run_id=str(order.subject), reason=reason, attempts=order.attempts)
     else:
         await end(None, False)
+        CALLBACKS.inc(1, {"outcome": "delivered"})
 
 
 def _reason(error: Exception) -> str:

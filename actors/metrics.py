@@ -45,7 +45,21 @@ TURNAROUND = Histogram(
     boundaries=_SECONDS,
     tag_keys=("kind",),
 )
-ALL = (JOBS_WAITING, OLDEST_JOB, RUNS_OPEN, SLOTS, ATTEMPTS, FAILURES, PIXELS, COMPUTE_SECONDS, TURNAROUND)
+CALLBACKS = Counter(
+    "orthoray_callbacks", "Attempts to deliver a callback, by how they ended", tag_keys=("outcome",)
+)
+ALL = (
+    JOBS_WAITING,
+    OLDEST_JOB,
+    RUNS_OPEN,
+    SLOTS,
+    ATTEMPTS,
+    FAILURES,
+    PIXELS,
+    COMPUTE_SECONDS,
+    TURNAROUND,
+    CALLBACKS,
+)
 
 
 def tell_backlog(service: str, backlog: Mapping[str, Backlog]) -> None:

@@ -165,8 +165,10 @@ def test_attempts_and_how_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_away_is_told_without_addresses() -> None:
+    look_up = callbacks.resolver()
+
     async def unknown(_host: str, _port: int) -> list[str]:
-        return await callbacks._resolve("no-such-name.invalid", 1)
+        return await look_up("no-such-name.invalid", 1)
 
     ends = Ends()
     for sender in (Sender(POLICY), Sender(POLICY, unknown)):
