@@ -77,7 +77,7 @@ class Sender:
             raise Refused(error.detail) from None
         body = order.body.encode()
         secret = secret_of_tenant(self._policy.secret, order.tenant)
-        headers = {
+        headers: dict[str | bytes, str | bytes] = {
             "host": parts.netloc,
             "content-type": "application/cloudevents+json; charset=utf-8",
             "user-agent": self._agent,

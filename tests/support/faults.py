@@ -171,6 +171,9 @@ def _open(site: Site) -> dict[str, int]:
         for row in site.query("report", "select status from reports where completed_at is null"):
             found[f"report {row['status']}"] += 1
         for service in SERVICES:
+            (events,) = site.query(service, "select count(*) as waiting from outbox")
+            if events["waiting"]:
+                found[f"events of {service}"] = events["waiting"]
             for row in site.query(
                 service,
                 "select task_name from procrastinate_jobs where status = 'doing' or (status = 'todo'"

@@ -8,8 +8,8 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from orthoray.events import cloud_event
-from orthoray.relay import STREAM, LogSink, RedisSink, Written, open_sink
+from orthoray.events import STREAM, cloud_event
+from orthoray.relay import LogSink, RedisSink, Written, open_sink
 
 
 def written(number: int) -> Written:
