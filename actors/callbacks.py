@@ -77,7 +77,7 @@ class Sender:
             raise Refused(error.detail) from None
         body = order.body.encode()
         secret = secret_of_tenant(self._policy.secret, order.tenant)
-        headers: dict[str | bytes, str | bytes] = {
+        headers = {
             "host": parts.netloc,
             "content-type": "application/cloudevents+json; charset=utf-8",
             "user-agent": self._agent,
@@ -92,7 +92,11 @@ class Sender:
             asyncio.timeout(TOTAL_S),
             httpcore2.AsyncConnectionPool(ssl_context=self._tls, network_backend=self._backend) as pool,
             pool.stream(
-                "POST", url, headers=headers, content=body, extensions={"timeout": {"connect": CONNECT_S}}
+                "POST",
+                url,
+                headers=list(headers.items()),
+                content=body,
+                extensions={"timeout": {"connect": CONNECT_S}},
             ) as answer,
         ):
             status = answer.status
