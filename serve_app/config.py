@@ -19,6 +19,7 @@ class ServiceConfig:
     redis_url: str | None = field(default=None, repr=False)
     max_pixels: int = 4_000_000_000
     default_language: Language = "ru"
+    max_attempts: int = 5
 
 
 def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, ServiceConfig]:
@@ -31,6 +32,7 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             redis_url=redis_url,
             max_pixels=settings.max_pixels,
             default_language=settings.default_language,
+            max_attempts=settings.max_attempts,
         )
         for service in SERVICES
     }
