@@ -15,15 +15,24 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
+import psycopg
 import pytest
 from fakes import an_outcome
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg.rows import dict_row
 from wired import Services, open_services
 
 from orthoray.attempts import MAX_ATTEMPTS, Ending
-from orthoray.contracts import AnalysisRequest
+from orthoray.contracts import AnalysisRequest, Imagery
 from orthoray.errors import NotFound
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
@@ -63,6 +72,7 @@ class Runs(RuleBasedStateMachine):
 
     services: ClassVar[Services]
     runner: ClassVar[asyncio.Runner]
+    imagery: ClassVar[Imagery]
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +83,6 @@ class Runs(RuleBasedStateMachine):
 
     @initialize()
     def request(self) -> None:
-        self.imagery = self.do(self.services.register())
         for _ in range(2):
             self.add()
 
@@ -291,21 +300,18 @@ class Runs(RuleBasedStateMachine):
 
 
 def test_no_order_of_events_makes_a_run_wrong(dsns: Mapping[str, str], tmp_path: Path) -> None:
-    with asyncio.Runner() as runner:
+    connection = psycopg.connect(dsns["analysis"], autocommit=True, row_factory=dict_row)
+    with asyncio.Runner() as runner, connection:
         opened = open_services(dsns, tmp_path)
         Runs.runner, Runs.services = runner, runner.run(opened.__aenter__())
         try:
-            run_machine()
+            Runs.services.open["analysis"] = connection
+            Runs.imagery = runner.run(Runs.services.register())
+            run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis gives it no types
+                Runs, settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
+            )
         finally:
             runner.run(opened.__aexit__(None, None, None))
-
-
-def run_machine() -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis gives it no types
-        Runs, settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
-    )
 
 
 pytestmark = pytest.mark.timeout(120)
