@@ -17,7 +17,7 @@ from orthoray.spectral.integrity import check_complete
 from orthoray.spectral.legacy import LegacyIndices, classify_legacy, write_legacy_heatmap
 from orthoray.spectral.metadata import read_metadata
 from orthoray.spectral.orientation import UPRIGHT
-from orthoray.spectral.photo import decode_photo
+from orthoray.spectral.photo import decode_photo, decode_whole
 from orthoray.spectral.threads import run_together
 
 _RAW_SUFFIXES = frozenset({".raw", ".dng", ".nef", ".cr2", ".arw"})
@@ -59,9 +59,10 @@ def _unreadable(path: Path) -> str:
 def _load_picture(path: Path) -> NDArray[np.uint8] | None:
     # decoded from memory: on Windows OpenCV itself opens no path with Cyrillic letters
     encoded = path.read_bytes()
-    # decoders paint what is missing from a JPEG grey, and the proof that nothing is costs half a decode more
-    orientation = read_metadata(path).orientation or UPRIGHT
-    _, image = run_together(partial(check_complete, path), partial(decode_photo, encoded, orientation))
+    image = decode_whole(encoded, read_metadata(path).orientation or UPRIGHT)
+    if image is None:
+        # decoders paint what is missing grey
+        _, image = run_together(partial(check_complete, path), partial(decode_photo, encoded))
     return image
 
 

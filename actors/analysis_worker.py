@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+import asyncio
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
-import ray
 from ray import ObjectRefGenerator
 
 from actors.callbacks import CallbackRetry, Sender, deliver
-from actors.compute import attempt, chore, insist
+from actors.compute import CALL_OFF_S, Attempts, NotWanted, call_off, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
 from orthoray.callbacks import CallbackPolicy
-from orthoray.contracts import Outcome, ReportRequest
+from orthoray.contracts import Outcome, Priority, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
 from orthoray.ports import AnalysisPort, ReportPort, RunOrder
-from orthoray.queue import RETRY, JobContext, Queue
+from orthoray.queue import RETRY, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.telemetry import carried
 from pipelines.large import LARGE_PIXELS, task_for
 
+# A task may say nothing for minutes; whether its run is wanted is asked all the same.
+ASK_EVERY_S = 1.0
 # Callbacks under way at once: each holds its place for up to 15 seconds when a receiver does not answer.
 CALLBACKS = 32
 
@@ -49,23 +51,20 @@ class AnalysisWorker(QueueWorker):
         self._callbacks = callbacks
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
+        self._attempts = Attempts("analysis", self._analysis.end_attempt)
         super().__init__(dsn, redis_url, compute)
 
     def register(self, queue: Queue) -> None:
-        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY, pass_context=True)
-        async def analyse(context: JobContext, run_id: str) -> None:
-            run = UUID(run_id)
-            await attempt(
-                lambda: self._analyse(run),
-                lambda reason: self._analysis.fail_run(run, reason),
-                attempts=context.job.attempts,
-                what="analysis",
-            )
+        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY)
+        async def analyse(run_id: str) -> None:
+            await self._analyse(UUID(run_id))
 
         @queue.app.task(name=REQUEST_REPORT.name, queue=REQUEST_REPORT.queue, retry=RETRY)
-        async def request_report(tenant: str, run_id: str, language: str) -> None:
+        async def request_report(
+            tenant: str, run_id: str, language: str, run_priority: Priority = "normal"
+        ) -> None:
             request = ReportRequest.model_validate({"analysis_run_id": run_id, "language": language})
-            await chore(lambda: self._report.create(tenant, request), what=REQUEST_REPORT.name)
+            await chore(lambda: self._report.create(tenant, request, run_priority), what=REQUEST_REPORT.name)
 
         @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue, retry=RETRY)
         async def clean_up(tenant: str, run_id: str) -> None:
@@ -82,37 +81,75 @@ class AnalysisWorker(QueueWorker):
             )
 
     async def _analyse(self, run_id: UUID) -> None:
+        await self._attempts.tell(run_id)
         order = await self._analysis.start_run(run_id)
-        if order is None:
-            return
+        if order is not None:
+            await self._attempts.make(run_id, order.attempt, lambda: self._carry_out(order))
+
+    async def _carry_out(self, order: RunOrder) -> None:
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
         task = task_for(order, self._large_pixels)
         stream = cast(ObjectRefGenerator, task.remote(self._storage, order, carried()))
         try:
-            async for reference in stream:
-                step = await reference
-                if isinstance(step, Outcome):
-                    await self._complete(run_id, step)
-                    _tell_speed(order, step)
-                elif not await self._is_wanted(run_id, step):
-                    ray.cancel(stream)
-                    return
+            await self._follow(stream, order)
+        except NotWanted:
+            raise
         except BaseException:
             # The next attempt, or none, takes its place: it must not go on beside it.
-            ray.cancel(stream)
+            call_off(stream)
             raise
 
-    async def _complete(self, run_id: UUID, outcome: Outcome) -> None:
-        await insist(lambda: self._analysis.complete_run(run_id, outcome))
+    async def _follow(self, stream: ObjectRefGenerator, order: RunOrder) -> None:
+        """Pass on what the task tells, until its result; call it off as soon as nobody wants that."""
+        node, progress = None, 0.0
+        step: asyncio.Future[str | float | Outcome | None] | None = None
+        try:
+            while True:
+                step = step or asyncio.ensure_future(_next_step(stream))
+                if (await asyncio.wait({step}, timeout=ASK_EVERY_S))[0]:
+                    told, step = step.result(), None
+                    if told is None:
+                        return
+                    if isinstance(told, Outcome):
+                        await self._complete(order, told)
+                        continue
+                    if isinstance(told, str):
+                        node = told
+                    else:
+                        progress = told
+                if not await self._is_wanted(order, progress, node):
+                    call_off(stream)
+                    await self._leave_nothing(order, step)
+                    raise NotWanted
+        finally:
+            if step is not None:
+                step.cancel()
+
+    async def _complete(self, order: RunOrder, outcome: Outcome) -> None:
+        if not await insist(lambda: self._analysis.complete_run(order.run.id, order.attempt, outcome)):
+            raise NotWanted
+        _tell_speed(order, outcome)
+
+    async def _is_wanted(self, order: RunOrder, progress: float, node: str | None) -> bool:
+        try:
+            return await self._analysis.report_progress(order.run.id, order.attempt, progress, node)
+        except Unavailable:
+            return True  # nobody said otherwise, and the next step asks again
+
+    async def _leave_nothing(self, order: RunOrder, step: asyncio.Future[Any] | None) -> None:
+        """When the task that was called off has ended, remove what it may have written in that moment."""
+        if step is not None:
+            await asyncio.wait({step}, timeout=2 * CALL_OFF_S)
+        await chore(lambda: self._analysis.clean_up(order.tenant, order.run.id), what=CLEAN_UP_RUN.name)
 
     async def census(self) -> None:
         tell_open("analysis", await self._analysis.census())
 
-    async def _is_wanted(self, run_id: UUID, progress: float) -> bool:
-        try:
-            return await self._analysis.report_progress(run_id, progress)
-        except Unavailable:
-            return True  # nobody said otherwise, and the next step asks again
+
+async def _next_step(stream: ObjectRefGenerator) -> str | float | Outcome | None:
+    """What `analyse_object` yields; None at the end."""
+    reference = await anext(stream, None)
+    return None if reference is None else await reference
 
 
 def _tell_speed(order: RunOrder, outcome: Outcome) -> None:

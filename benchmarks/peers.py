@@ -145,10 +145,16 @@ def _write_cog(values: Plane, path: str, source: dict[str, Any]) -> None:
 def decode_photo(path: str, decoder: str) -> Prepared:
     """A photo's pixels, and nothing else, by the fastest decoders at hand."""
     if decoder == "imagecodecs":
-        import imagecodecs  # one of two ways, and slow to import
+        import imagecodecs  # one of three ways, and slow to import
 
         def decoded() -> object:
             return imagecodecs.jpeg8_decode(Path(path).read_bytes(), outcolorspace="rgb")
+
+    elif decoder == "simplejpeg":
+        import simplejpeg
+
+        def decoded() -> object:
+            return simplejpeg.decode_jpeg(Path(path).read_bytes(), "RGB")
 
     else:
 

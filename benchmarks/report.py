@@ -166,7 +166,7 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
     }
-    packages = ("numpy", "opencv-python-headless", "rasterio", "imagecodecs", "isal")
+    packages = ("numpy", "opencv-python-headless", "rasterio", "imagecodecs", "simplejpeg", "isal")
     return found | {name: version(name) for name in packages}
 
 
@@ -265,7 +265,7 @@ _METHOD = """\
   handle for each core, which a program would have to add, is among the contenders below).
 - **M**: the same and a raster of 20,000 x 20,000 pixels: the most memory a process held, imports included.
 - **B**: the six-index legacy functions (`OLD.image_processing`) on a 5472 x 3648 JPEG, of which one index is
-  wanted. The yardstick is decoding the JPEG, by the faster of OpenCV and libjpeg-turbo (imagecodecs).
+  wanted. The yardstick is decoding the JPEG, by the fastest of OpenCV, imagecodecs and simplejpeg (all libjpeg-turbo).
 - **C**: 200 captures, each one uncompressed TIFF of 5 x 1280 x 960 uint16: statistics, classes and a
   full-size coloured PNG of each; no index raster. Both in two processes.
 - **S**: one command on a photo of 2 megapixels, from starting the process to its end.

@@ -151,7 +151,7 @@ def photo(inputs: Inputs) -> Group:
     picture = {"path": path, "picture": f"{OUT}/heatmap.png"}
     decoders = tuple(
         Contender(f"B: {decoder}", "peers", "decode_photo", {"path": path, "decoder": decoder}, reads, 5)
-        for decoder in ("cv2", "imagecodecs")
+        for decoder in ("cv2", "imagecodecs", "simplejpeg")
     )
     contenders = (
         *decoders,

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = None
     analysis_concurrency: int | None = Field(default=None, ge=1)
     report_concurrency: int | None = Field(default=None, ge=1)
+    max_attempts: int = Field(default=5, ge=1)
     max_replicas: int = Field(default=1, ge=1)
 
     storage_root: Path | None = None

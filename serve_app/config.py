@@ -21,6 +21,7 @@ class ServiceConfig:
     max_pixels: int = 4_000_000_000
     default_language: Language = "ru"
     callbacks: CallbackPolicy | None = None
+    max_attempts: int = 5
 
 
 def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, ServiceConfig]:
@@ -34,6 +35,7 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             max_pixels=settings.max_pixels,
             default_language=settings.default_language,
             callbacks=settings.callbacks(),
+            max_attempts=settings.max_attempts,
         )
         for service in SERVICES
     }

@@ -34,4 +34,5 @@ class AnalysisDeployment(ServiceDeployment):
             report=remote_by_name("report-service", ReportPort),
             default_language=config.default_language,
             callbacks=config.callbacks,
+            max_attempts=config.max_attempts,
         )

@@ -63,7 +63,8 @@ async def test_how_a_delivery_stands_is_told(services: Services) -> None:
 
 async def test_failures_and_cancellations_are_told_too(services: Services) -> None:
     failed, cancelled, plain = [await services.run(callback=url) for url in (URL, URL, None)]
-    await services.analysis.fail_run(failed.id, "The image is damaged.")
+    await services.analysis.start_run(failed.id)
+    await services.fail(failed.id)
     await services.analysis.delete("default", cancelled.id)
     await services.analysis.delete("default", plain.id)
     assert [job["run_id"] for job in jobs(services)] == [str(failed.id), str(cancelled.id)]

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from wired import Services
 
+from orthoray.attempts import Ending
 from orthoray.contracts import ReportRequest
 from orthoray.settings import SERVICES
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.anyio
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMA = json.loads((REFERENCE / "events.schema.json").read_text(encoding="utf-8"))
 TYPES = SCHEMA["properties"]["type"]["enum"]
+FULL = Ending(outcome="failed", reason="The disk is full.")
 
 
 async def lives(services: Services) -> None:
@@ -26,17 +28,20 @@ async def lives(services: Services) -> None:
         run = await services.completed()
         request = ReportRequest(analysis_run_id=run.id)
         report = await services.report.create("default", request)
-        await services.report.start_report(report.id)
+        order = await services.report.start_report(report.id)
+        assert order is not None
         if cut_short:
-            await services.report.fail_report(report.id, "The disk is full.")
+            await services.report.end_attempt(report.id, order.attempt, FULL)
             await services.report.create("default", request)
-            await services.report.fail_report(report.id, "The disk is full.")
+            order = await services.report.start_report(report.id)
+            assert order is not None
+            await services.report.end_attempt(report.id, order.attempt, FULL)
         else:
-            await services.report.complete_report(report.id, "reports", "a/key.pdf")
+            await services.report.complete_report(report.id, order.attempt, "reports", "a/key.pdf")
     failed, cancelled, orphan = [await services.run() for _ in range(3)]
     await services.analysis.start_run(failed.id)
     await services.analysis.start_run(failed.id)
-    await services.analysis.fail_run(failed.id, "The image is damaged.")
+    await services.fail(failed.id, attempt=2)
     await services.analysis.delete("default", cancelled.id)
     await services.imagery.delete("default", orphan.imagery_id)
 

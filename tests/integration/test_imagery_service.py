@@ -219,7 +219,7 @@ async def test_deleting_takes_runs_reports_and_objects_along(services: Services)
     report = await services.report.create("default", ReportRequest(analysis_run_id=run.id))
     await services.report.start_report(report.id)
     services.storage.put_bytes("reports", f"reports/{report.id}.pdf", b"%PDF")
-    await services.report.complete_report(report.id, "reports", f"reports/{report.id}.pdf")
+    await services.report.complete_report(report.id, 1, "reports", f"reports/{report.id}.pdf")
     waiting = await services.analysis.create(
         "default", AnalysisRequest(imagery_id=run.imagery_id, index_type="GNDVI")
     )

@@ -3,12 +3,12 @@ import struct
 import time
 
 import cv2
-import imagecodecs
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
-from orthoray.spectral.photo import _jpeg_pixels, decode_photo
+from orthoray.spectral.photo import _jpeg_pixels, decode_photo, decode_whole
 
 NOISE = np.random.default_rng(6).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 PIXELS = cv2.resize(NOISE, (203, 117), interpolation=cv2.INTER_CUBIC)
@@ -43,12 +43,18 @@ def by_opencv(encoded):
 def test_a_jpeg_is_what_opencv_reads(mode, options):
     encoded = jpeg(mode, **options)
     np.testing.assert_array_equal(decode_photo(encoded), by_opencv(encoded))
+    whole = decode_whole(encoded)
+    if mode == "CMYK":
+        assert whole is None
+    else:
+        np.testing.assert_array_equal(whole, by_opencv(encoded))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photos_stand_upright(orientation):
     encoded = jpeg(orientation=orientation)
-    pixels = decode_photo(encoded, orientation)
+    assert (decode_whole(encoded, orientation) is None) == (orientation > 1)
+    pixels = decode_photo(encoded)
     assert pixels.flags.c_contiguous
     assert pixels.shape == ((117, 203, 3) if orientation < 5 else (203, 117, 3))
     np.testing.assert_array_equal(pixels, by_opencv(encoded))
@@ -59,6 +65,15 @@ def test_other_formats(kind):
     out = io.BytesIO()
     Image.fromarray(PIXELS).save(out, kind)
     np.testing.assert_array_equal(decode_photo(out.getvalue()), PIXELS)
+    assert decode_whole(out.getvalue()) is None
+
+
+def test_what_is_damaged_is_not_whole():
+    encoded = jpeg()
+    assert decode_whole(encoded + b"what cameras write behind the picture") is not None
+    half = encoded[: len(encoded) // 2]
+    for damaged in (half, half + b"\xff\xd9", encoded[:-2], encoded[:-40], half + bytes(99) + encoded[-300:]):
+        assert decode_whole(damaged) is None
 
 
 def test_what_is_no_picture():
@@ -92,7 +107,8 @@ def test_the_way_to_the_frame_header_is_not_endless():
 
 
 def test_a_size_beyond_the_limit_is_left_to_opencv(monkeypatch):
-    monkeypatch.setattr(imagecodecs, "jpeg8_decode", None)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
     huge = with_size(jpeg(), 65_000, 65_000)
+    assert decode_whole(huge) is None
     with pytest.raises(cv2.error):
         decode_photo(huge)
