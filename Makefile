@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast trials bench lint format clean
+.PHONY: help setup run test test-fast test-faults trials bench lint format clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: lint  ## run all tests, with real servers, Ray and processes
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
 	@$(BIN)/python -m pytest tests/integration tests/acceptance
 	@$(BIN)/python -m pytest tests/cluster
+
+test-faults: $(READY)  ## break a running installation in many ways, and see that nothing is lost
+	@$(BIN)/python -m pytest tests/faults
 
 test-fast: $(READY)  ## run the quick tests, which need neither Ray nor servers
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto -m "not slow" tests/unit

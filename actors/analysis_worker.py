@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
-import ray
 from ray import ObjectRefGenerator
 
-from actors.compute import attempt, begun, chore, insist
+from actors.callbacks import CallbackRetry, Sender, deliver
+from actors.compute import CALL_OFF_S, Attempts, NotWanted, call_off, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
 from actors.upkeep import Upkeep, look_after
-from orthoray.contracts import Outcome, ReportRequest
+from orthoray.callbacks import CallbackPolicy
+from orthoray.contracts import Outcome, Priority, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
 from orthoray.ports import AnalysisPort, ReportPort, RunOrder
-from orthoray.queue import RETRY, JobContext, Queue
+from orthoray.queue import RETRY, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
-from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT
+from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.telemetry import carried
 from pipelines.large import LARGE_AT_ONCE, analyse_large_object, task_for
-from pipelines.nodes import Demand, Patience, alive_nodes, placed
+from pipelines.nodes import LOOK_S, Demand, Patience, alive_nodes, placed
+
+# A task may say nothing for minutes; whether its run is wanted is asked all the same.
+ASK_EVERY_S = 1.0
+# Callbacks under way at once: each holds its place for up to 15 seconds when a receiver does not answer.
+CALLBACKS = 32
 
 
 class AnalysisWorker(QueueWorker):
@@ -32,6 +39,7 @@ class AnalysisWorker(QueueWorker):
     cluster: rasters from `large_pixels` on."""
 
     name = "analysis-worker"
+    more_queues: ClassVar = {TELL_CALLBACK.queue: CALLBACKS}
 
     def __init__(
         self,
@@ -42,77 +50,124 @@ class AnalysisWorker(QueueWorker):
         reconcile: Upkeep = "off",
         *,
         large_pixels: int,
+        callbacks: CallbackPolicy | None = None,
     ) -> None:
         self._storage = storage
         self._large_pixels = large_pixels
         self._few = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._callbacks = callbacks
         self._analysis = remote_by_name("analysis-service", AnalysisPort)
         self._report = remote_by_name("report-service", ReportPort)
+        self._attempts = Attempts("analysis", self._analysis.end_attempt)
         super().__init__(dsn, redis_url, compute, reconcile)
 
     def register(self, queue: Queue) -> None:
-        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY, pass_context=True)
-        async def analyse(context: JobContext, run_id: str) -> None:
-            run = UUID(run_id)
-            await attempt(
-                lambda: self._analyse(run),
-                lambda reason: self._analysis.fail_run(run, reason),
-                attempts=context.job.attempts,
-                what="analysis",
-            )
+        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY)
+        async def analyse(run_id: str) -> None:
+            await self._analyse(UUID(run_id))
 
         @queue.app.task(name=REQUEST_REPORT.name, queue=REQUEST_REPORT.queue, retry=RETRY)
-        async def request_report(tenant: str, run_id: str, language: str) -> None:
+        async def request_report(
+            tenant: str, run_id: str, language: str, run_priority: Priority = "normal"
+        ) -> None:
             request = ReportRequest.model_validate({"analysis_run_id": run_id, "language": language})
-            await chore(lambda: self._report.create(tenant, request), what=REQUEST_REPORT.name)
+            await chore(lambda: self._report.create(tenant, request, run_priority), what=REQUEST_REPORT.name)
 
         @queue.app.task(name=CLEAN_UP_RUN.name, queue=CLEAN_UP_RUN.queue, retry=RETRY)
         async def clean_up(tenant: str, run_id: str) -> None:
             await chore(lambda: self._analysis.clean_up(tenant, UUID(run_id)), what=CLEAN_UP_RUN.name)
 
+        sender = Sender(self._callbacks) if self._callbacks else None
+
+        @queue.app.task(name=TELL_CALLBACK.name, queue=TELL_CALLBACK.queue, retry=CallbackRetry())
+        async def tell_callback(run_id: str) -> None:
+            run = UUID(run_id)
+            order = await self._analysis.start_callback(run)
+            await deliver(
+                order, sender, lambda error, given_up: self._analysis.end_callback(run, error, given_up)
+            )
+
     async def _analyse(self, run_id: UUID) -> None:
+        await self._attempts.tell(run_id)
         order = await self._analysis.start_run(run_id)
-        if order is None:
-            return
+        if order is not None:
+            await self._attempts.make(run_id, order.attempt, lambda: self._carry_out(order))
+
+    async def _carry_out(self, order: RunOrder) -> None:
         task, demand = task_for(order, self._large_pixels)
         async with self._few if task is analyse_large_object else nullcontext():
-            await self._carry_out(order, task, demand)
+            await self._compute_run(order, task, demand)
 
-    async def _carry_out(self, order: RunOrder, task: Any, demand: Demand) -> None:
-        run_id = order.run.id
+    async def _compute_run(self, order: RunOrder, task: Any, demand: Demand) -> None:
         options = await asyncio.to_thread(lambda: placed(demand, alive_nodes()))
         # Ray's types do not know that the reference to a generator's result is itself a generator of references.
         stream = cast(ObjectRefGenerator, task.options(**options).remote(self._storage, order, carried()))
         try:
-            reference = await begun(anext(stream, None), Patience(demand))
-            while reference is not None:
-                step = await reference
-                if isinstance(step, Outcome):
-                    await self._complete(run_id, step)
-                    _tell_speed(order, step)
-                elif not await self._is_wanted(run_id, step):
-                    ray.cancel(stream)
-                    return
-                reference = await anext(stream, None)
+            await self._follow(stream, order, Patience(demand))
+        except NotWanted:
+            raise
         except BaseException:
             # The next attempt, or none, takes its place: it must not go on beside it.
-            ray.cancel(stream)
+            call_off(stream)
             raise
 
-    async def _complete(self, run_id: UUID, outcome: Outcome) -> None:
-        await insist(lambda: self._analysis.complete_run(run_id, outcome))
+    async def _follow(self, stream: ObjectRefGenerator, order: RunOrder, patience: Patience) -> None:
+        """Pass on what the task tells, until its result; call it off as soon as nobody wants that, or no node can take it."""
+        node, progress, looked_at = None, 0.0, time.monotonic()
+        step: asyncio.Future[str | float | Outcome | None] | None = None
+        try:
+            while True:
+                step = step or asyncio.ensure_future(_next_step(stream))
+                if (await asyncio.wait({step}, timeout=ASK_EVERY_S))[0]:
+                    told, step = step.result(), None
+                    if told is None:
+                        return
+                    if isinstance(told, Outcome):
+                        await self._complete(order, told)
+                        continue
+                    if isinstance(told, str):
+                        node = told
+                    else:
+                        progress = told
+                elif node is None and time.monotonic() - looked_at >= LOOK_S:
+                    await asyncio.to_thread(patience.check)
+                    looked_at = time.monotonic()
+                if not await self._is_wanted(order, progress, node):
+                    call_off(stream)
+                    await self._leave_nothing(order, step)
+                    raise NotWanted
+        finally:
+            if step is not None:
+                step.cancel()
+
+    async def _complete(self, order: RunOrder, outcome: Outcome) -> None:
+        if not await insist(lambda: self._analysis.complete_run(order.run.id, order.attempt, outcome)):
+            raise NotWanted
+        _tell_speed(order, outcome)
+
+    async def _is_wanted(self, order: RunOrder, progress: float, node: str | None) -> bool:
+        try:
+            return await self._analysis.report_progress(order.run.id, order.attempt, progress, node)
+        except Unavailable:
+            return True  # nobody said otherwise, and the next step asks again
+
+    async def _leave_nothing(self, order: RunOrder, step: asyncio.Future[Any] | None) -> None:
+        """When the task that was called off has ended, remove what it may have written in that moment."""
+        if step is not None:
+            await asyncio.wait({step}, timeout=2 * CALL_OFF_S)
+        await chore(lambda: self._analysis.clean_up(order.tenant, order.run.id), what=CLEAN_UP_RUN.name)
 
     async def census(self) -> None:
         tell_open("analysis", await self._analysis.census())
 
-    async def _is_wanted(self, run_id: UUID, progress: float) -> bool:
-        try:
-            return await self._analysis.report_progress(run_id, progress)
-        except Unavailable:
-            return True  # nobody said otherwise, and the next step asks again
-
     async def tidy(self, mode: Upkeep) -> None:
         await look_after("analysis", self._analysis.reconcile, mode)
+
+
+async def _next_step(stream: ObjectRefGenerator) -> str | float | Outcome | None:
+    """What `analyse_object` yields; None at the end."""
+    reference = await anext(stream, None)
+    return None if reference is None else await reference
 
 
 def _tell_speed(order: RunOrder, outcome: Outcome) -> None:

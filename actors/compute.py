@@ -1,69 +1,94 @@
-"""How a worker carries out its jobs: tried again when the trouble may pass, ended with a plain reason when not."""
+"""How a worker carries out its jobs: every attempt has an ending that is told, and what is not wanted any more stops."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
 
+import ray
 import structlog
-from ray.exceptions import RayError, RayTaskError
 
+from actors.failures import code_of, ending_of, may_pass
 from actors.metrics import ATTEMPTS, FAILURES
-from orthoray import errors
+from orthoray.attempts import Ending
 from orthoray.errors import OrthoRayError, Unavailable
 from pipelines.nodes import LOOK_S, Patience
 
-MAX_ATTEMPTS = 5
 # Between the calls of `insist`: long enough for a replica to be replaced.
 INSIST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
-# The reasons that failures are counted by; the first class that fits.
-REASONS: Mapping[type[BaseException], str] = {
-    **errors.REASONS,
-    RayTaskError: "internal",
-    RayError: "process_lost",
-    Exception: "internal",
-}
-INTERRUPTED = "interrupted"
+# How long a task that is called off may take to end by itself.
+CALL_OFF_S = 3.0
+BROKEN_OFF = Ending(outcome="unavailable", reason="The worker was interrupted.")
 
 Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
 
 
-async def attempt(
-    work: Callable[[], Awaitable[None]],
-    fail: Callable[[str], Awaitable[object]],
-    *,
-    attempts: int,
-    what: str,
-) -> None:
-    """Do work that computes; a failure that will not pass, or the last of several, goes to `fail` with a reason for the user.
+class TryAgain(Exception):
+    """The attempt was in vain, and there shall be another one."""
 
-    `attempts` says how many went before this one. From `MAX_ATTEMPTS` on nothing is computed any more: what is tried again is
-    only to tell of the failure, until that succeeds.
 
-    Raises:
-        Exception: what went wrong, when the queue shall try again.
+class NotWanted(Exception):
+    """Nobody waits for this attempt any more: the run is gone or over, or another attempt has taken its place.
+
+    A job that meets this is tried again, for only the start of an attempt can tell whether there is nothing to do any more: the
+    other attempt may be one that nobody is at, begun by a call whose answer was lost.
     """
-    reason = f"The {what} was interrupted {MAX_ATTEMPTS} times and has been given up: ask for it again later."
-    code = INTERRUPTED
-    if attempts < MAX_ATTEMPTS:
+
+
+class Attempts:
+    """The attempts of one worker, all of the same kind. Not a word of how they ended is lost while the worker lives."""
+
+    def __init__(self, what: str, end: Callable[[UUID, int, Ending], Awaitable[bool]]) -> None:
+        """`end` tells the service that the attempt with this number ended so, and hears whether there shall be another."""
+        self._what = what
+        self._end = end
+        self._untold: dict[UUID, tuple[int, Ending]] = {}
+
+    async def make(self, subject: UUID, number: int, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that computes.
+
+        Raises:
+            TryAgain: it was in vain, and the queue shall try again.
+            NotWanted: the same, when nobody waits for it.
+            Unavailable: nobody could be told how it ended; that follows at the next attempt.
+        """
         try:
             await work()
+        except asyncio.CancelledError:  # the database is away, or the worker ends: not the image's doing
+            self._untold[subject] = number, BROKEN_OFF
+            raise
+        except NotWanted:
+            ATTEMPTS.inc(1, {"kind": self._what, "outcome": "dropped"})
+            raise
         except Exception as error:
-            if may_pass(error) and attempts + 1 < MAX_ATTEMPTS:
-                ATTEMPTS.inc(1, {"kind": what, "outcome": "retried"})
-                raise
-            ATTEMPTS.inc(1, {"kind": what, "outcome": "failed"})
-            reason, code = reason_of(error, what), code_of(error)
-            if may_pass(error):
-                reason = f"The {what} failed {MAX_ATTEMPTS} times, the last time because of this: {reason}"
+            ending = ending_of(error, self._what)
+            self._untold[subject] = number, ending
+            again = await self.tell(subject)
+            counted = "retried" if again else "failed"
+            ATTEMPTS.inc(1, {"kind": self._what, "outcome": counted})
+            if again:
+                raise TryAgain(ending.reason) from error
+            FAILURES.inc(1, {"kind": self._what, "reason": code_of(error)})
         else:
-            ATTEMPTS.inc(1, {"kind": what, "outcome": "done"})
-            return
-    await chore(lambda: fail(reason), what=f"failing the {what}")
-    FAILURES.inc(1, {"kind": what, "reason": code})
+            ATTEMPTS.inc(1, {"kind": self._what, "outcome": "done"})
+
+    async def tell(self, subject: UUID) -> bool:
+        """Tell what could not be told before; whether there shall be another attempt.
+
+        Raises:
+            Unavailable: the service is still away.
+        """
+        if subject not in self._untold:
+            return True
+        number, ending = self._untold[subject]
+        again = await insist(lambda: self._end(subject, number, ending))
+        self._untold.pop(subject, None)
+        return again
 
 
 async def chore(work: Callable[[], Awaitable[object]], *, what: str) -> None:
@@ -80,7 +105,7 @@ async def chore(work: Callable[[], Awaitable[object]], *, what: str) -> None:
         log.warning("chore refused", what=what, reason=error.detail)
 
 
-async def insist(call: Callable[[], Awaitable[object]]) -> None:
+async def insist(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Make a call that may be repeated, several times if need be: one missed call must not cost a finished result.
 
     Raises:
@@ -88,12 +113,10 @@ async def insist(call: Callable[[], Awaitable[object]]) -> None:
     """
     for wait in INSIST_WAITS_S:
         try:
-            await call()
+            return await call()
         except Unavailable:
             await asyncio.sleep(wait)
-        else:
-            return
-    await call()
+    return await call()
 
 
 async def begun(answer: Awaitable[Answer], patience: Patience) -> Answer:
@@ -111,26 +134,9 @@ async def begun(answer: Awaitable[Answer], patience: Patience) -> Answer:
         waiting.cancel()
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether the same work could succeed a little later: a service away, a process or node lost, but not a bad image."""
-    if isinstance(error, OrthoRayError):
-        return isinstance(error, Unavailable)
-    # A RayTaskError is what the work itself raised; the other RayErrors are the cluster's.
-    return not isinstance(error, RayTaskError)
-
-
-def code_of(error: BaseException) -> str:
-    """One of the few words of `REASONS`, for counting."""
-    return next(code for kind, code in REASONS.items() if isinstance(error, kind))
-
-
-def reason_of(error: BaseException, what: str) -> str:
-    """A sentence without paths and stack traces."""
-    if isinstance(error, OrthoRayError):
-        return error.detail
-    log.error("unexpected failure", what=what, error=str(error))
-    if isinstance(error, RayTaskError):
-        return f"The {what} met an unexpected error ({type(error.cause).__name__})."
-    if isinstance(error, RayError):
-        return f"A process of the cluster was lost ({type(error).__name__})."
-    return f"The {what} met an unexpected error ({type(error).__name__})."
+def call_off(reference: Any) -> None:
+    """End a task, with its process where it does not end by itself: what it computes is not wanted any more."""
+    ray.cancel(reference)
+    timer = threading.Timer(CALL_OFF_S, lambda: ray.cancel(reference, force=True))
+    timer.daemon = True
+    timer.start()

@@ -6,25 +6,24 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import structlog
 
 from actors.metrics import SLOTS, tell_backlog
 from actors.upkeep import Upkeep, keep_up
-from orthoray.events import open_sink
 from orthoray.logs import configure_logs
-from orthoray.queue import RETRY_SOON, Pace, Queue, Slots
-from orthoray.tasks import PUBLISH_EVENT
+from orthoray.queue import Pace, Queue, Slots
+from orthoray.relay import relay_for_ever, waiting_events
 from orthoray.telemetry import start_tracing
 from pipelines.nodes import cluster_resources
 
 # Runs or reports under way beyond the CPUs of the cluster: their tasks wait in Ray, so that no CPU waits for the queue.
 SPARE = 2
 WATCH_S = 10.0
-# Jobs that only talk to databases, storage and Redis: they wait for others most of the time.
+# Jobs that only talk to databases and storage: they wait for others most of the time.
 CHORES = 8
-EVENTS = 8
 RESTART_DELAY_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -40,6 +39,8 @@ class QueueWorker(ABC):
 
     name: ClassVar[str] = "worker"
     """What traces and metrics call it."""
+    more_queues: ClassVar[Mapping[str, int]] = {}
+    """Queues beside the usual ones, and how many of their jobs may be under way at once."""
     pace = Pace()
 
     def __init__(
@@ -78,20 +79,16 @@ class QueueWorker(ABC):
 
     async def _work(self) -> None:
         queue = Queue(self._dsn, self.pace)
-        async with open_sink(self._redis_url) as sink, queue.app.open_async():
-
-            @queue.app.task(name=PUBLISH_EVENT.name, queue=PUBLISH_EVENT.queue, retry=RETRY_SOON)
-            async def publish(event: dict[str, object]) -> None:
-                await sink.publish(event)
-
+        async with queue.app.open_async():
             self.register(queue)
             # When one of them ends, all end and begin again: half a worker would go unnoticed.
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._put_back_stalled(queue))
                 group.create_task(keep_up(lambda: self.tidy(self._reconcile)))
                 group.create_task(queue.work("chores", Slots(CHORES)))
-                # Apart from the chores, which must not wait for a Redis that does not answer.
-                group.create_task(queue.work("events", Slots(EVENTS)))
+                for name, size in self.more_queues.items():
+                    group.create_task(queue.work(name, Slots(size)))
+                group.create_task(relay_for_ever(self._dsn, self._redis_url))
                 slots = Slots(SPARE if self._compute is None else self._compute)
                 group.create_task(self._watch(queue, slots))
                 if self._compute != 0:
@@ -104,7 +101,7 @@ class QueueWorker(ABC):
                 if self._compute is None:
                     slots.resize(SPARE + await asyncio.to_thread(_cluster_cpus))
                 SLOTS.set(slots.size, {"service": self.name})
-                tell_backlog(self.name, await queue.backlog())
+                tell_backlog(self.name, {**await queue.backlog(), "events": await waiting_events(queue)})
                 await self.census()
             except Exception as error:  # a look that fails must not end the jobs under way
                 log.warning("not measured", reasons=_reasons(error))

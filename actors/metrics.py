@@ -12,7 +12,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from orthoray.contracts import RunStatus
 from orthoray.queue import Backlog
 
-QUEUES = ("compute", "chores", "events")
+QUEUES = ("compute", "chores", "callbacks", "events")
 OPEN_STATES: tuple[RunStatus, ...] = ("queued", "processing")
 # From a photo on an idle machine to a backlog over night.
 _SECONDS = [0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 36_000]
@@ -45,7 +45,21 @@ TURNAROUND = Histogram(
     boundaries=_SECONDS,
     tag_keys=("kind",),
 )
-ALL = (JOBS_WAITING, OLDEST_JOB, RUNS_OPEN, SLOTS, ATTEMPTS, FAILURES, PIXELS, COMPUTE_SECONDS, TURNAROUND)
+CALLBACKS = Counter(
+    "orthoray_callbacks", "Attempts to deliver a callback, by how they ended", tag_keys=("outcome",)
+)
+ALL = (
+    JOBS_WAITING,
+    OLDEST_JOB,
+    RUNS_OPEN,
+    SLOTS,
+    ATTEMPTS,
+    FAILURES,
+    PIXELS,
+    COMPUTE_SECONDS,
+    TURNAROUND,
+    CALLBACKS,
+)
 
 
 def tell_backlog(service: str, backlog: Mapping[str, Backlog]) -> None:

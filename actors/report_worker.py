@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-import ray
-
-from actors.compute import attempt, begun, chore, insist
+from actors.compute import Attempts, NotWanted, begun, call_off, chore, insist
 from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
 from actors.upkeep import Upkeep, look_after
 from orthoray.moments import seconds_since
-from orthoray.ports import ReportPort
-from orthoray.queue import RETRY, JobContext, Queue
+from orthoray.ports import ReportOrder, ReportPort
+from orthoray.queue import RETRY, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
@@ -37,35 +35,36 @@ class ReportWorker(QueueWorker):
     ) -> None:
         self._storage = storage
         self._report = remote_by_name("report-service", ReportPort)
+        self._attempts = Attempts("report", self._report.end_attempt)
         super().__init__(dsn, redis_url, compute, reconcile)
 
     def register(self, queue: Queue) -> None:
-        @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY, pass_context=True)
-        async def render(context: JobContext, report_id: str) -> None:
-            report = UUID(report_id)
-            await attempt(
-                lambda: self._render(report),
-                lambda reason: self._report.fail_report(report, reason),
-                attempts=context.job.attempts,
-                what="report",
-            )
+        @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY)
+        async def render(report_id: str) -> None:
+            await self._render(UUID(report_id))
 
         @queue.app.task(name=CLEAN_UP_REPORT.name, queue=CLEAN_UP_REPORT.queue, retry=RETRY)
         async def clean_up(tenant: str, report_id: str) -> None:
             await chore(lambda: self._report.clean_up(tenant, UUID(report_id)), what=CLEAN_UP_REPORT.name)
 
     async def _render(self, report_id: UUID) -> None:
+        await self._attempts.tell(report_id)
         order = await self._report.start_report(report_id)
-        if order is None:
-            return
+        if order is not None:
+            await self._attempts.make(report_id, order.attempt, lambda: self._carry_out(order))
+
+    async def _carry_out(self, order: ReportOrder) -> None:
         options = await asyncio.to_thread(lambda: placed(RENDERING, alive_nodes()))
         reference = render_report.options(**options).remote(self._storage, order, carried())
         try:
             key = await begun(reference, Patience(RENDERING))
         except BaseException:
-            ray.cancel(reference)
+            call_off(reference)
             raise
-        await insist(lambda: self._report.complete_report(report_id, self._storage.reports, key))
+        bucket = self._storage.reports
+        report_id, attempt = order.report.id, order.attempt
+        if not await insist(lambda: self._report.complete_report(report_id, attempt, bucket, key)):
+            raise NotWanted
         TURNAROUND.observe(seconds_since(order.report.created_at), {"kind": "report"})
 
     async def census(self) -> None:

@@ -16,6 +16,9 @@ DEFAULT_TENANT = "default"
 
 RunStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Language = Literal["ru", "ro", "en"]
+CallbackStatus = Literal["waiting", "delivered", "given_up"]
+Priority = Literal["low", "normal", "high"]
+AttemptOutcome = Literal["completed", "failed", "lost", "unavailable", "cancelled"]
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -137,6 +140,15 @@ class AnalysisRequest(AnalysisWish):
     imagery_id: UUID
     auto_report: bool = False
     language: Language | None = None
+    callback: str | None = Field(
+        default=None,
+        max_length=2048,
+        description="where the end of the run is told to by a signed POST; https://host/path",
+    )
+    priority: Priority = Field(
+        default="normal",
+        description="among the caller's own runs; low ones wait until nobody has others waiting",
+    )
 
 
 class ClassRow(BaseModel):
@@ -206,6 +218,17 @@ class Outcome(Findings):
     seconds: float = 0.0
 
 
+class Attempt(BaseModel):
+    """One attempt to compute a run or a report. `lost`: its process or node died; `unavailable`: something else was away."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: AttemptOutcome | None = None
+    reason: str | None = None
+    node: str | None = Field(default=None, description="the Ray node that computed it, where that is known")
+
+
 class AnalysisRun(BaseModel):
     """One analysis of one imagery, from the request to its result."""
 
@@ -235,7 +258,17 @@ class AnalysisRun(BaseModel):
         default=None, description="with auto_report: where the report is or will be"
     )
     error: str | None = None
+    priority: Priority = "normal"
     attempts: int = 0
+    last_error: str | None = Field(default=None, description="why the last attempt in vain ended")
+    history: list[Attempt] = []
+    callback: str | None = None
+    callback_status: CallbackStatus | None = Field(
+        default=None,
+        description="waiting (for the end of the run, or for the next attempt), delivered, given_up",
+    )
+    callback_attempts: int = 0
+    callback_error: str | None = Field(default=None, description="why the last attempt to deliver failed")
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -275,7 +308,10 @@ class Report(BaseModel):
     report_bucket: str | None = None
     report_key: str | None = None
     error: str | None = None
+    priority: Priority = "normal"
     attempts: int = 0
+    last_error: str | None = Field(default=None, description="why the last attempt in vain ended")
+    history: list[Attempt] = []
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None

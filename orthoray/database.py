@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -70,7 +71,12 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     try:
         async with pool.connection() as connection, connection.transaction():
             yield connection
-    except (psycopg.OperationalError, PoolTimeout) as error:
+    except (psycopg.OperationalError, PoolTimeout, ConnectorException) as error:
+        if isinstance(error, ConnectorException) and not isinstance(
+            error.__cause__, psycopg.OperationalError
+        ):
+            raise
+        # The last of them is what the queue makes of the first.
         raise Unavailable(
             "The database does not answer at the moment: try again in a few seconds."
         ) from error

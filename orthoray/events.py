@@ -1,36 +1,60 @@
-"""Events: CloudEvents 1.0, written as jobs in the transaction that changes the state, relayed to Redis Streams."""
+"""Events: CloudEvents 1.0, written into a table beside the state that they tell of, in the same transaction.
+
+`orthoray.relay` carries them on. What each type bears stands in docs/reference/events.md.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
 
-import structlog
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from orthoray.database import Connection
-from orthoray.queue import Queue
-from orthoray.tasks import PUBLISH_EVENT
 from orthoray.telemetry import TRACE, carried
 
 STREAM = "orthoray:events"
-# Streams are for what happens now; the databases keep the history.
-STREAM_MAX_LENGTH = 100_000
-# What a log line calls the subject of an event.
-_ID_OF = {"imagery": "imagery_id", "analysis": "run_id", "report": "report_id"}
+"""The key in Redis that all events go to."""
+CHANNEL = "outbox"
+"""Of LISTEN and NOTIFY, which spare the relay from asking all the time."""
+# Any will do as long as all versions of OrthoRay use the same one.
+_NAMESPACE = UUID("5d6c7a0e-3c56-5f6b-9a46-0d5f5b1f2e11")
+_WRITE = """
+with written as (
+    insert into outbox (id, type, subject, event) values (%(id)s, %(type)s, %(subject)s, %(event)s::json)
+)
+select pg_notify(%(channel)s, '')
+"""
 
-log = structlog.get_logger(__name__)
+
+def event_id(kind: str, subject: str, occasion: datetime | str | int) -> str:
+    """The id of the event that tells of one change of state, the same however often it is asked for.
+
+    `occasion` tells this change from others of the same kind to the same subject.
+    """
+    if isinstance(occasion, datetime):
+        occasion = occasion.astimezone(UTC).isoformat()
+    return str(uuid5(_NAMESPACE, f"{kind} {subject} {occasion}"))
 
 
-def cloud_event(service: str, kind: str, subject: str, data: dict[str, Any], tenant: str) -> dict[str, Any]:
+def cloud_event(
+    service: str,
+    kind: str,
+    subject: str,
+    data: dict[str, Any],
+    tenant: str,
+    *,
+    occasion: datetime | str | int,
+) -> dict[str, Any]:
     """A CloudEvents 1.0 event in its structured JSON form (https://github.com/cloudevents/spec).
 
     Within a trace it bears `traceparent`, as the extension "Distributed Tracing" says.
     """
     attributes = {
+        "id": event_id(kind, subject, occasion),
         "source": f"/orthoray/{service}",
         "type": kind,
         "subject": subject,
@@ -45,52 +69,25 @@ def cloud_event(service: str, kind: str, subject: str, data: dict[str, Any], ten
 class Outbox:
     """Writes one service's events in the transaction of the change that they tell of."""
 
-    def __init__(self, service: str, queue: Queue) -> None:
+    def __init__(self, service: str) -> None:
         self._service = service
-        self._queue = queue
 
     async def emit(
-        self, connection: Connection, kind: str, subject: object, tenant: str, **data: Any
-    ) -> None:
-        """Events of one subject keep their order."""
-        event = cloud_event(self._service, kind, str(subject), data, tenant)
-        await PUBLISH_EVENT.defer(self._queue, connection, lock=str(subject), event=event)
+        self,
+        connection: Connection,
+        kind: str,
+        subject: object,
+        tenant: str,
+        *,
+        occasion: datetime | str | int,
+        **data: Any,
+    ) -> dict[str, Any]:
+        """Write the event; returns it. Events of one subject keep their order.
 
-
-class EventSink(Protocol):
-    """Where the relay sends events. May be called twice with the same event."""
-
-    async def publish(self, event: dict[str, Any]) -> None:
-        """Return when the event is safe; raise to have it tried again."""
-
-
-class LogSink:
-    """Without Redis events are only a line in the log."""
-
-    async def publish(self, event: dict[str, Any]) -> None:
-        kind = event["type"].partition(".")[0]
-        log.info("event", type=event["type"], **{_ID_OF.get(kind, "subject"): event["subject"]})
-
-
-class RedisSink:
-    """Appends events to the Redis stream `orthoray:events`, fields `id`, `type`, `subject` and `event` (JSON)."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    async def publish(self, event: dict[str, Any]) -> None:
-        fields = {key: event[key] for key in ("id", "type", "subject")}
-        await self._client.xadd(
-            STREAM, {**fields, "event": json.dumps(event)}, maxlen=STREAM_MAX_LENGTH, approximate=True
-        )
-
-
-@asynccontextmanager
-async def open_sink(redis_url: str | None) -> AsyncIterator[EventSink]:
-    if not redis_url:
-        yield LogSink()
-        return
-    from redis.asyncio import Redis  # here: most installations run without it
-
-    async with Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5) as client:
-        yield RedisSink(client)
+        Call it after the statement that changes the subject's row: the lock on that row is what makes the order of two
+        transactions the order of their events.
+        """
+        event = cloud_event(self._service, kind, str(subject), data, tenant, occasion=occasion)
+        values = {key: event[key] for key in ("id", "type", "subject")}
+        await connection.execute(_WRITE, {**values, "event": json.dumps(event), "channel": CHANNEL})
+        return event

@@ -1,4 +1,4 @@
-"""Object keys: they depend on ids alone, so that a repeated step writes the same object again."""
+"""Object keys: they depend on ids and the number of the attempt, so that a repeated step writes the same object again."""
 
 from __future__ import annotations
 
@@ -27,16 +27,21 @@ def thumbnail_key(tenant: str, imagery_id: UUID) -> str:
     return _of_tenant(tenant, f"thumbnails/{imagery_id}.png")
 
 
-def heatmap_key(tenant: str, run_id: UUID) -> str:
-    return _of_tenant(tenant, f"heatmaps/{run_id}.png")
+def heatmap_key(tenant: str, run_id: UUID, attempt: int = 1) -> str:
+    return _of_tenant(tenant, f"heatmaps/{_attempt_of(run_id, attempt)}.png")
 
 
-def index_key(tenant: str, run_id: UUID) -> str:
-    return _of_tenant(tenant, f"indices/{run_id}.tif")
+def index_key(tenant: str, run_id: UUID, attempt: int = 1) -> str:
+    return _of_tenant(tenant, f"indices/{_attempt_of(run_id, attempt)}.tif")
 
 
-def report_key(tenant: str, report_id: UUID) -> str:
-    return _of_tenant(tenant, f"reports/{report_id}.pdf")
+def report_key(tenant: str, report_id: UUID, attempt: int = 1) -> str:
+    return _of_tenant(tenant, f"reports/{_attempt_of(report_id, attempt)}.pdf")
+
+
+def _attempt_of(subject: UUID, attempt: int) -> str:
+    """Each attempt writes objects of its own: one that is slow to die can harm those of no other."""
+    return str(subject) if attempt == 1 else f"{subject}-{attempt}"
 
 
 def batch_prefix(tenant: str, batch_id: UUID) -> str:

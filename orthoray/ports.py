@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from orthoray.attempts import Ending
 from orthoray.batches import Batch, BatchRequest, ItemRef, ItemResult, ItemRow, Listing
 from orthoray.contracts import (
     AnalysisRequest,
@@ -21,6 +22,7 @@ from orthoray.contracts import (
     Imagery,
     Outcome,
     Page,
+    Priority,
     Report,
     ReportRequest,
     RunStatus,
@@ -78,20 +80,33 @@ class Caller(BaseModel):
 
 
 class RunOrder(BaseModel):
-    """All that a worker needs for one run."""
+    """All that a worker needs for one attempt of a run; `attempt` is its number."""
 
     run: AnalysisRun
     imagery: Imagery
     tenant: str
+    attempt: int = 1
 
 
 class ReportOrder(BaseModel):
-    """All that a worker needs for one report."""
+    """All that a worker needs for one attempt of a report; `attempt` is its number."""
 
     report: Report
     run: AnalysisRun
     imagery: Imagery
     tenant: str
+    attempt: int = 1
+
+
+class CallbackOrder(BaseModel):
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+
+    subject: UUID
+    tenant: str
+    url: str = Field(repr=False)
+    event_id: str
+    body: str = Field(repr=False)
+    attempts: int
 
 
 class ImageryPort(Protocol):
@@ -153,18 +168,27 @@ class AnalysisPort(Protocol):
         """Delete the runs of a deleted imagery with their objects and reports; may be repeated."""
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
-        """What is left of a deleted run; may be repeated."""
+        """The objects of a run's attempts that are not its result, and the reports of one that is gone; may be repeated."""
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
-        """Mark a run as processing; None when there is nothing to do any more."""
+        """Begin an attempt; None when there is nothing to do any more, be it that the run was given up just now."""
 
-    async def report_progress(self, run_id: UUID, progress: float) -> bool:
-        """Whether the run is still wanted."""
+    async def report_progress(
+        self, run_id: UUID, attempt: int, progress: float, node: str | None = None
+    ) -> bool:
+        """Whether this attempt is still wanted."""
 
-    async def complete_run(self, run_id: UUID, outcome: Outcome) -> bool:
-        """Store the result; False when it came too late to matter."""
+    async def complete_run(self, run_id: UUID, attempt: int, outcome: Outcome) -> bool:
+        """Store the result; False when it came too late to matter. Its objects are removed then."""
 
-    async def fail_run(self, run_id: UUID, reason: str) -> bool: ...
+    async def end_attempt(self, run_id: UUID, attempt: int, ending: Ending) -> bool:
+        """An attempt was in vain: whether the run is open still, so that there is another one."""
+
+    async def start_callback(self, run_id: UUID) -> CallbackOrder | None:
+        """Begin an attempt to tell of the run's end; None when there is nothing to tell any more."""
+
+    async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
+        """How the attempt ended: delivered where there is no error."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many runs are queued and processing; a state that none is in is not there."""
@@ -225,8 +249,11 @@ class BatchPort(Protocol):
 
 
 class ReportPort(Protocol):
-    async def create(self, tenant: str, request: ReportRequest) -> Report:
-        """The report of a run in a language: made when absent, queued again when it had failed."""
+    async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
+        """The report of a run in a language: made when absent, queued again when it had failed.
+
+        What a person asks for goes before what comes with runs.
+        """
 
     async def get(self, tenant: str, report_id: UUID) -> Report: ...
 
@@ -239,13 +266,17 @@ class ReportPort(Protocol):
     async def delete_of_run(self, tenant: str, run_id: UUID) -> None:
         """Delete the reports of a deleted run; may be repeated."""
 
-    async def clean_up(self, tenant: str, report_id: UUID) -> None: ...
+    async def clean_up(self, tenant: str, report_id: UUID) -> None:
+        """The objects of a report's attempts that are not its result; may be repeated."""
 
-    async def start_report(self, report_id: UUID) -> ReportOrder | None: ...
+    async def start_report(self, report_id: UUID) -> ReportOrder | None:
+        """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""
 
-    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool: ...
+    async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
+        """Store where the PDF is; False when it came too late to matter. It is removed then."""
 
-    async def fail_report(self, report_id: UUID, reason: str) -> bool: ...
+    async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
+        """As `AnalysisPort.end_attempt`."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import procrastinate
@@ -12,26 +15,17 @@ import structlog
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker
 
-from orthoray.database import Connection
+from orthoray.database import Connection, read_queries
 from orthoray.telemetry import IDS, step
 
 __all__ = ["RETRY", "RETRY_SOON", "Backlog", "JobContext", "Pace", "Queue", "Retry", "Slots"]
 
 LISTEN_AGAIN_S = 1.0
-# Jobs that may start now; how long the oldest has been waiting since it was written. Successful jobs are deleted, so there are
-# few others to look through.
-_BACKLOG = """
-select queue_name as queue, count(*) as jobs, extract(epoch from now() - (
-    select min(at) from procrastinate_events where job_id = min(jobs.id) and type = 'deferred'
-))::float8 as oldest_s
-from procrastinate_jobs as jobs
-where status = 'todo' and (scheduled_at is null or scheduled_at <= now())
-group by queue_name
-"""
+SQL = read_queries(Path(__file__).with_name("queue.sql"))
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +49,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Retry(BaseRetryStrategy):
-    """Try again for ever, after 1, 4, 7 ... but at most `longest` seconds: what ends a job is its own decision."""
+    """Try again for ever, after 2, 4, 8 ... but at most `longest` seconds, give or take a quarter: what ends a job is its own
+    decision, and those that failed together do not all come back together."""
 
     longest: int = 60
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        return RetryDecision(retry_in={"seconds": min(1 + 3 * job.attempts, self.longest)})
+        wait = min(2.0 ** min(1 + job.attempts, 16), self.longest) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+        return RetryDecision(retry_in={"milliseconds": int(1000 * wait)})
 
 
 RETRY = Retry()
@@ -128,26 +124,33 @@ class Queue:
         queue: str,
         lock: str | None = None,
         priority: int = 0,
+        delay_s: int = 0,
         **arguments: Any,
     ) -> None:
-        """Write a job in the caller's transaction. Jobs with equal `lock` run one after another, in order."""
+        """Write a job in the caller's transaction, to be carried out `delay_s` seconds from now at the earliest.
+
+        Jobs of higher `priority` go first. Those with equal `lock` run one after another, in order.
+        """
         deferrer = self.app.configure_task(
-            name=task, queue=queue, lock=lock, priority=priority, connection=connection
+            name=task,
+            queue=queue,
+            lock=lock,
+            priority=priority,
+            connection=connection,
+            schedule_in={"seconds": delay_s} if delay_s else None,
         )
         await deferrer.defer_async(**arguments)
 
     async def put_back_stalled(self) -> int:
         """Queue the jobs of dead workers again; how many there were."""
-        stalled = list(
-            await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._pace.stalled_after)
+        stalled = await self.app.job_manager.get_stalled_jobs(
+            seconds_since_heartbeat=self._pace.stalled_after
         )
-        for job in stalled:
-            await self.app.job_manager.retry_job(job)
-        return len(stalled)
+        return sum([await _put_back(self.app, job, job.worker_id) for job in stalled])
 
     async def backlog(self) -> dict[str, Backlog]:
         """What waits, by queue; a queue in which nothing waits is not there."""
-        rows = await self.app.connector.execute_query_all_async(_BACKLOG)
+        rows = await self.app.connector.execute_query_all_async(SQL["backlog"])
         return {row["queue"]: Backlog(row["jobs"], row["oldest_s"] or 0.0) for row in rows}
 
     async def work(self, name: str, slots: Slots) -> None:
@@ -169,6 +172,28 @@ class Queue:
         )
         await worker.run()  # type: ignore[no-untyped-call]  # procrastinate gives it no types
         raise RuntimeError(f"the worker of queue {name} stopped")
+
+
+async def _put_back(
+    app: procrastinate.App, job: Job, worker_id: int | None, at: datetime | None = None
+) -> bool:
+    """Whether the job was this worker's still (None: of one that is known no more)."""
+    found = await app.connector.execute_query_all_async(
+        SQL["put_back_own"], job_id=job.id, worker_id=worker_id, retry_at=at or datetime.now(UTC)
+    )
+    return bool(found)
+
+
+async def _finish(app: procrastinate.App, job: Job, worker_id: int | None, status: Status) -> bool:
+    """The same, at the end of the job. What succeeded is deleted."""
+    found = await app.connector.execute_query_all_async(
+        SQL["finish_own"],
+        job_id=job.id,
+        worker_id=worker_id,
+        status=status.value,
+        delete_job=status is Status.SUCCEEDED,
+    )
+    return bool(found)
 
 
 class _Connector(procrastinate.PsycopgConnector):
@@ -223,9 +248,18 @@ class _Worker(Worker):
         # tasks, the sign of life among them, when the first of them returns.
         await asyncio.Event().wait()
 
-    async def _persist_job_status(self, *args: Any, **kwargs: Any) -> None:
+    async def _persist_job_status(
+        self, job: Job, status: Status, retry_decision: RetryDecision | None, *args: Any, **kwargs: Any
+    ) -> None:
+        # The original would do it whosever the job is by now: a worker that was taken for dead would take it from its successor.
         try:
-            await super()._persist_job_status(*args, **kwargs)
+            if retry_decision:
+                kept = await _put_back(self.app, job, self.worker_id, retry_decision.retry_at)
+            else:
+                kept = await _finish(self.app, job, self.worker_id, status)
+            self._job_ids_to_abort.pop(job.id or 0, None)
+            if not kept:
+                log.warning("job was taken over", job=job.task_name)
         except BaseException:
             # The job would stay under way for as long as its worker lives; without the worker it is put back.
             self.stop()  # type: ignore[no-untyped-call]  # procrastinate gives it no types

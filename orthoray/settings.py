@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from orthoray.callbacks import CallbackPolicy, parse_networks, secret_bytes
 from orthoray.errors import ConfigurationError
 from orthoray.storage.config import StorageConfig
 
@@ -35,12 +36,15 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=4_000_000_000, ge=1)
     large_raster_pixels: int = Field(default=200_000_000, ge=1)
     redis_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    callback_networks: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
     otel_exporter_otlp_endpoint: str | None = None
     analysis_concurrency: int | None = Field(default=None, ge=1)
     report_concurrency: int | None = Field(default=None, ge=1)
     reconcile: Literal["report", "fix", "off"] = "report"
+    max_attempts: int = Field(default=5, ge=1)
     max_replicas: int = Field(default=1, ge=1)
 
     storage_root: Path | None = None
@@ -80,6 +84,28 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(
+                "begin with redis://, rediss:// (TLS) or unix://, for instance redis://:password@host:6379/0"
+            )
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            secret_bytes(value.get_secret_value())
+        return value
+
+    @field_validator("callback_networks")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        parse_networks(value or "")
+        return value
+
     @model_validator(mode="after")
     def _safe_and_whole(self) -> Settings:
         if self.auth_mode == "none" and not is_loopback(self.gateway_host):
@@ -116,6 +142,14 @@ class Settings(BaseSettings):
             dbname=getattr(self, f"{service}_db_name"),
             user=getattr(self, f"{service}_db_user"),
             password=getattr(self, f"{service}_db_password").get_secret_value(),
+        )
+
+    def callbacks(self) -> CallbackPolicy | None:
+        """Where callbacks may go; None where there is no secret to sign them with."""
+        if self.webhook_secret is None:
+            return None
+        return CallbackPolicy(
+            self.webhook_secret.get_secret_value(), parse_networks(self.callback_networks or "")
         )
 
     def storage(self) -> StorageConfig:

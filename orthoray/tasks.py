@@ -18,15 +18,30 @@ class Task:
     queue: str
 
     async def defer(
-        self, queue: Queue, connection: Connection, *, lock: str | None = None, **arguments: Any
+        self,
+        queue: Queue,
+        connection: Connection,
+        *,
+        lock: str | None = None,
+        priority: int = 0,
+        delay_s: int = 0,
+        **arguments: Any,
     ) -> None:
-        """Write a job in the caller's transaction. Jobs with equal `lock` run one after another, in order.
+        """Write a job in the caller's transaction; see `Queue.defer`.
 
         It is told which request and trace it belongs to, and takes part in them whenever it is carried out.
         """
-        if self is not PUBLISH_EVENT and (given := carried()):
+        if given := carried():
             arguments["carried"] = given
-        await queue.defer(connection, self.name, queue=self.queue, lock=lock, **arguments)
+        await queue.defer(
+            connection,
+            self.name,
+            queue=self.queue,
+            lock=lock,
+            priority=priority,
+            delay_s=delay_s,
+            **arguments,
+        )
 
 
 # Work that keeps CPUs busy waits in `compute`; what only talks to databases and storage never waits behind it.
@@ -37,5 +52,5 @@ REQUEST_REPORT = Task("analysis.request-report", "chores")
 CLEAN_UP_IMAGERY = Task("imagery.clean-up", "chores")
 CLEAN_UP_RUN = Task("analysis.clean-up", "chores")
 CLEAN_UP_REPORT = Task("report.clean-up", "chores")
-
-PUBLISH_EVENT = Task("events.publish", "events")
+# Apart from the chores: receivers may be slow.
+TELL_CALLBACK = Task("analysis.tell-callback", "callbacks")

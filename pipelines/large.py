@@ -21,7 +21,7 @@ from pipelines.nodes import LOOK_S, Demand, Patience, alive_nodes, cluster_resou
 from pipelines.planning import plan_of_record
 from pipelines.raster import OnRay, best_placement, fetched
 from pipelines.single import obstacle
-from pipelines.tasks import Opened, analyse_object, analyse_order, demand_of
+from pipelines.tasks import Opened, analyse_object, analyse_order, demand_of, this_node
 from pipelines.windows import LocalFiles, WindowFiles, remote_files
 
 LARGE_AT_ONCE = 2
@@ -45,13 +45,14 @@ def task_for(order: RunOrder, large_pixels: int) -> tuple[Any, Demand]:
 @ray.remote(num_cpus=0, max_retries=0)
 def analyse_large_object(
     config: StorageConfig, order: RunOrder, carried: Mapping[str, str]
-) -> Iterator[float | Outcome]:
+) -> Iterator[str | float | Outcome]:
     """What `analyse_object` does, by blocks over the cluster where that is possible and there is more than one CPU."""
     configure_logs()
     start_tracing(TRACED_AS)
+    yield this_node()
     with _by_blocks(config, order) as (opened, reason):
         if opened is not None:
-            yield from analyse_order(config, order, opened, carried)
+            yield from analyse_order(config, order, opened, carried, patience_s=None)
             return
     log.info("analysed in one task", run_id=str(order.run.id), reason=reason)
     # Ray's types do not know that the reference to a generator's result is itself a generator of references.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import ray
 
 from orthoray import telemetry
 from orthoray.contracts import Outcome
-from orthoray.errors import NotFound, WrongState
+from orthoray.errors import NotFound, OrthoRayError, WrongState
 from orthoray.keys import heatmap_key, index_key, report_key, thumbnail_key
 from orthoray.logs import configure_logs
 from orthoray.ports import ReportOrder, RunOrder
@@ -31,6 +30,7 @@ from orthoray.storage.config import StorageConfig
 from pipelines.nodes import Demand
 from pipelines.planning import old_indices, plan_of_record
 from pipelines.readable import for_bands
+from pipelines.scratch import scratch_folder
 from pipelines.single import analyse_files
 from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
@@ -40,6 +40,8 @@ PROGRESS_INTERVAL_S = 0.5
 # each pixel of a photo, which is decoded as a whole; and for what a deployment's own `OLD` computes of one.
 _TASK_BYTES, _PHOTO_BYTES_PER_PIXEL, _OLD_BYTES_PER_PIXEL = 350_000_000, 12, 30
 RENDERING = Demand(0.5, 350_000_000)
+LOOK_UP_S = 0.2
+Step = float | Outcome | BaseException
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,15 @@ def demand_of(order: RunOrder) -> Demand:
 @ray.remote(num_cpus=1, max_retries=0)
 def analyse_object(
     config: StorageConfig, order: RunOrder, carried: Mapping[str, str]
-) -> Iterator[float | Outcome]:
-    """Yields fractions 0..1 while it works, at most two a second, and the outcome at the end."""
+) -> Iterator[str | float | Outcome]:
+    """Yields the node that it runs on, fractions 0..1 while it works, at most two a second, and the outcome at the end.
+
+    A task that is cancelled ends when its work has ended, so that whoever cancels it knows, and may lose patience.
+    """
     configure_logs()
     telemetry.start_tracing(telemetry.TRACED_AS)
-    yield from analyse_order(config, order, carried=carried)
+    yield this_node()
+    yield from analyse_order(config, order, carried=carried, patience_s=None)
     # this process is kept for further runs: they find the faster loops
     threading.Thread(target=load_compiled, name="loops", daemon=True).start()
 
@@ -85,14 +91,23 @@ def render_report(config: StorageConfig, order: ReportOrder, carried: Mapping[st
         telemetry.flush_soon()
 
 
+def this_node() -> str:
+    """A short name of the Ray node that this process runs on."""
+    return ray.get_runtime_context().get_node_id()[:12]
+
+
 def analyse_order(
     config: StorageConfig,
     order: RunOrder,
     by_blocks: Opened | None = None,
     carried: Mapping[str, str] | None = None,
+    patience_s: float | None = 0.0,
 ) -> Iterator[float | Outcome]:
-    """What `analyse_object` does, without Ray. Closing the iterator, or cancelling the task, ends the work."""
-    steps: SimpleQueue[float | Outcome | BaseException] = SimpleQueue()
+    """What `analyse_object` does, without Ray. Closing the iterator, or cancelling the task, ends the work.
+
+    The iterator waits for that end as long as `patience_s` says, None: whatever it takes.
+    """
+    steps: SimpleQueue[Step] = SimpleQueue()
     unwanted = threading.Event()
 
     def work() -> None:
@@ -106,10 +121,11 @@ def analyse_order(
         finally:
             telemetry.flush_soon()
 
-    threading.Thread(target=work, name="analyse", daemon=True).start()
+    worker = threading.Thread(target=work, name="analyse", daemon=True)
+    worker.start()
     told_at = 0.0
     try:
-        while not isinstance(step := steps.get(), Outcome):
+        while not isinstance(step := _next_of(steps), Outcome):
             if isinstance(step, BaseException):
                 raise step
             if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
@@ -118,6 +134,16 @@ def analyse_order(
         yield step
     finally:
         unwanted.set()
+        worker.join(patience_s)
+
+
+def _next_of(steps: SimpleQueue[Step]) -> Step:
+    """Looks up now and then: a thread that waits in a lock hears of no cancellation."""
+    while True:
+        try:
+            return steps.get(timeout=LOOK_UP_S)
+        except Empty:
+            continue
 
 
 def _analyse(
@@ -140,9 +166,10 @@ def _analyse(
 
     run, storage = order.run, config.open()
     plan = plan_of_record(order.imagery, run.wish)
-    heatmap, index = heatmap_key(order.tenant, run.id), index_key(order.tenant, run.id)
+    heatmap = heatmap_key(order.tenant, run.id, order.attempt)
+    index = index_key(order.tenant, run.id, order.attempt)
     with ExitStack() as opened:
-        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="orthoray-run-")))
+        folder = opened.enter_context(scratch_folder())
         assets = order.imagery.assets
         with telemetry.step("read"):
             sources = (
@@ -161,21 +188,30 @@ def _analyse(
                 elsewhere=by_blocks.elsewhere if by_blocks else None,
             )
         go_on(0.95)
-        with telemetry.step("write"):
+        with telemetry.step("write"), _all_or_none(storage, config.heatmaps, (index, heatmap)):
             storage.put_file(config.heatmaps, index, index_path, "image/tiff")
-            if not unwanted.is_set():
-                storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
-    if unwanted.is_set():
-        # Whoever cleaned up after the run may have been here before these came.
-        for key in (index, heatmap):
-            storage.delete(config.heatmaps, key)
-        raise WrongState("The run is not wanted any more.")
+            go_on(0.97)
+            storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+            # Whoever cleaned up after the run may have been here before these came.
+            go_on(0.99)
     findings.provenance["image_sha256"] = order.imagery.sha256
     findings.provenance["way"] = "blocks" if by_blocks else "one task"
     findings.provenance["device"] = by_blocks.device if by_blocks else "cpu"
     return Outcome(
         **findings.model_dump(), heatmap_bucket=config.heatmaps, heatmap_key=heatmap, index_key=index
     )
+
+
+@contextmanager
+def _all_or_none(storage: Storage, bucket: str, keys: Sequence[str]) -> Iterator[None]:
+    """Remove the objects again when they are not all wanted: they are this attempt's own, so nobody else's are lost."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OrthoRayError):  # the service removes them too
+            for key in keys:
+                storage.delete(bucket, key)
+        raise
 
 
 def render_order(config: StorageConfig, order: ReportOrder) -> str:
@@ -200,7 +236,7 @@ def render_order(config: StorageConfig, order: ReportOrder) -> str:
     )
     with telemetry.step("draw"):
         pdf = report_pdf(content)
-    key = report_key(order.tenant, order.report.id)
+    key = report_key(order.tenant, order.report.id, order.attempt)
     with telemetry.step("write"):
         storage.put_bytes(config.reports, key, pdf, "application/pdf")
     return key

@@ -67,6 +67,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
             storage=storage,
             compute=settings.analysis_concurrency,
             large_pixels=settings.large_raster_pixels,
+            callbacks=settings.callbacks(),
             **common["analysis"],
         ),
         "report": worker_actor(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orthoray.callbacks import CallbackPolicy
 from orthoray.contracts import Language
 from orthoray.settings import SERVICES, Settings
 from orthoray.storage.config import StorageConfig
@@ -21,6 +22,8 @@ class ServiceConfig:
     max_object_bytes: int = 64 * 1024**3
     max_open_uploads: int = 32
     default_language: Language = "ru"
+    callbacks: CallbackPolicy | None = None
+    max_attempts: int = 5
 
 
 def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, ServiceConfig]:
@@ -35,6 +38,8 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             max_object_bytes=settings.max_object_bytes,
             max_open_uploads=settings.max_open_uploads,
             default_language=settings.default_language,
+            callbacks=settings.callbacks(),
+            max_attempts=settings.max_attempts,
         )
         for service in SERVICES
     }

@@ -33,4 +33,6 @@ class AnalysisDeployment(ServiceDeployment):
             imagery=remote_by_name("imagery-service", ImageryPort),
             report=remote_by_name("report-service", ReportPort),
             default_language=config.default_language,
+            callbacks=config.callbacks,
+            max_attempts=config.max_attempts,
         )

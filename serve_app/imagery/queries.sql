@@ -33,7 +33,7 @@ order by created_at desc, id desc
 limit %(limit)s + 1
 
 -- name: delete_imagery
-delete from imagery where tenant_id = %(tenant)s and id = %(id)s returning id
+delete from imagery where tenant_id = %(tenant)s and id = %(id)s returning *
 
 -- name: find_key
 select id, tenant_id from api_keys where sha256 = %(sha256)s and revoked_at is null

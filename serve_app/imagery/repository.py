@@ -65,9 +65,11 @@ class ImageryRepository:
         page, following = split_page(rows, query.limit)
         return Page[Imagery](items=[_imagery(row) for row in page], next=following)
 
-    async def delete(self, connection: Connection, tenant: str, imagery_id: UUID) -> bool:
+    async def delete(self, connection: Connection, tenant: str, imagery_id: UUID) -> Imagery | None:
+        """The record as it was; None when there is none."""
         cursor = await connection.execute(SQL["delete_imagery"], {"tenant": tenant, "id": imagery_id})
-        return await cursor.fetchone() is not None
+        row = await cursor.fetchone()
+        return _imagery(row) if row else None
 
     async def find_key(self, key: str) -> Caller | None:
         row = await fetch_one(self._pool, SQL["find_key"], {"sha256": digest_of(key)})

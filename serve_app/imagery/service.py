@@ -51,7 +51,7 @@ class ImageryService:
         """`parts` None: those of the storage."""
         self._pool = pool
         self._queue = queue
-        self._events = Outbox("imagery", queue)
+        self._events = Outbox("imagery")
         self._rows = ImageryRepository(pool)
         self._storage = storage
         self._bucket = bucket
@@ -90,7 +90,16 @@ class ImageryService:
             imagery = await self._insert(connection, tenant, _sharing(record, keys), thumbnail)
             await use(connection, imagery.id, keys.values())
             await self._events.emit(
-                connection, "imagery.created", imagery.id, tenant, object_key=imagery.object_key
+                connection,
+                "imagery.created",
+                imagery.id,
+                tenant,
+                occasion=imagery.created_at,
+                original_filename=imagery.original_filename,
+                object_key=imagery.object_key,
+                size_bytes=imagery.size_bytes,
+                sha256=imagery.sha256,
+                bands=imagery.bands,
             )
         log.info("imagery catalogued", imagery_id=str(upload.id), files=len(upload.files))
         await self._remove_copies([own for own, used in keys.items() if own != used])
@@ -134,9 +143,17 @@ class ImageryService:
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         async with transaction(self._pool) as connection:
             keys = await release(connection, tenant, imagery_id)
-            if not await self._rows.delete(connection, tenant, imagery_id):
+            gone = await self._rows.delete(connection, tenant, imagery_id)
+            if gone is None:
                 raise NotFound(f"There is no imagery {imagery_id}: it may have been deleted before.")
-            await self._events.emit(connection, "imagery.deleted", imagery_id, tenant)
+            await self._events.emit(
+                connection,
+                "imagery.deleted",
+                imagery_id,
+                tenant,
+                occasion=gone.created_at,
+                object_key=gone.object_key,
+            )
             arguments: dict[str, Any] = {"tenant": tenant, "imagery_id": str(imagery_id), "keys": keys}
             await CLEAN_UP_IMAGERY.defer(self._queue, connection, **arguments)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from orthoray.callbacks import new_secret
 from orthoray.contracts import DEFAULT_TENANT
 from serve_app.imagery.repository import SQL, key_row
 
@@ -36,6 +37,11 @@ def first_api_key(home: Path, imagery_dsn: str) -> Path:
     with psycopg.connect(imagery_dsn) as connection:
         connection.execute(SQL["insert_key"], key_row(DEFAULT_TENANT, "first key", key))
     return path
+
+
+def webhook_secret(home: Path) -> str:
+    """What callbacks are signed with."""
+    return kept_secret(home / "webhook-secret", new_secret())
 
 
 def ray_token(home: Path) -> str:

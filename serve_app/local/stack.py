@@ -18,11 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from orthoray.database import migrate
 from orthoray.errors import ConfigurationError, OrthoRayError
 from orthoray.settings import SERVICES, Settings
 from orthoray.storage.config import StorageConfig
-from serve_app.local.credentials import first_api_key, ray_token
+from serve_app.local.credentials import first_api_key, ray_token, webhook_secret
 from serve_app.local.ingress import end_leftovers, haproxy_environment, ingress_environment
 from serve_app.local.keeper import kept_running
 from serve_app.local.objectstore import EmbeddedS3
@@ -105,6 +107,9 @@ def running_stack(settings: Settings, *, with_s3: bool, verbose: bool, step: Ste
         for service in SERVICES:
             migrate(dsns[service], migrations / service / "migrations")
         key_file = first_api_key(home, dsns["imagery"])
+        if settings.webhook_secret is None:
+            kept = SecretStr(webhook_secret(home))
+            settings = settings.model_copy(update={"webhook_secret": kept})
         _check_storage(settings.storage())
         _ray_and_serve(settings, dsns, stack, step, verbose=verbose)
         running = Running(

@@ -29,4 +29,5 @@ class ReportDeployment(ServiceDeployment):
             config.storage.reports,
             imagery=remote_by_name("imagery-service", ImageryPort),
             analysis=remote_by_name("analysis-service", AnalysisPort),
+            max_attempts=config.max_attempts,
         )

@@ -1,18 +1,48 @@
 -- name: request_report
--- A failed report is queued again by a new request; any other stays as it is.
-insert into reports (id, tenant_id, analysis_run_id, language, imagery_key, heatmap_key, stats, conclusion)
-values (%(id)s, %(tenant)s, %(run_id)s, %(language)s, %(imagery_key)s, %(heatmap_key)s, %(stats)s,
-        %(conclusion)s)
+-- A failed report is queued again by a new request; any other stays as it is. The turn: see orthoray.turns.
+insert into reports (
+    id, tenant_id, analysis_run_id, language, imagery_key, heatmap_key, stats, conclusion, priority, numbered_from, turn
+) values (
+    %(id)s, %(tenant)s, %(run_id)s, %(language)s, %(imagery_key)s, %(heatmap_key)s, %(stats)s, %(conclusion)s,
+    %(priority)s, (select coalesce(max(number), 0) from attempts where subject = %(id)s),
+    greatest(
+        0,
+        least(
+            (select min(turn) from reports
+             where status = 'queued' and attempts = 0 and priority = %(priority)s),
+            (select min(turn) from reports
+             where status = 'queued' and attempts = 0 and priority = %(beside)s)
+        ),
+        1 + (select max(turn) from reports
+             where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(priority)s),
+        1 + (select max(turn) from reports
+             where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(above)s)
+    )
+)
 on conflict (analysis_run_id, language) do update
-    set status = 'queued', error = null, completed_at = null
+    set status = 'queued', error = null, last_error = null, completed_at = null, started_at = null, attempts = 0,
+        numbered_from = reports.numbered_from + reports.attempts, priority = excluded.priority, turn = excluded.turn,
+        requested_at = clock_timestamp()
     where reports.status = 'failed' and reports.tenant_id = excluded.tenant_id
 returning *
 
 -- name: get_report
-select * from reports where tenant_id = %(tenant)s and id = %(id)s
+select reports.*, (
+    select coalesce(
+        json_agg(to_jsonb(made) - 'subject' || jsonb_build_object('number', number - numbered_from) order by number),
+        '[]'
+    ) from attempts as made where subject = reports.id and number > numbered_from
+) as history
+from reports where tenant_id = %(tenant)s and id = %(id)s
 
 -- name: list_reports
-select * from reports
+select reports.*, (
+    select coalesce(
+        json_agg(to_jsonb(made) - 'subject' || jsonb_build_object('number', number - numbered_from) order by number),
+        '[]'
+    ) from attempts as made where subject = reports.id and number > numbered_from
+) as history
+from reports
 where tenant_id = %(tenant)s
   and (created_at, id) < (%(before)s::timestamptz, %(before_id)s)
   and (%(run_id)s::uuid is null or analysis_run_id = %(run_id)s)
@@ -26,24 +56,36 @@ delete from reports where tenant_id = %(tenant)s and id = %(id)s returning id
 -- name: delete_reports_of_run
 delete from reports where tenant_id = %(tenant)s and analysis_run_id = %(run_id)s returning id
 
+-- name: lock_report
+select * from reports where id = %(id)s for update
+
+-- name: find_report
+select * from reports where id = %(id)s and status in ('queued', 'processing')
+
 -- name: start_report
 update reports set status = 'processing', attempts = attempts + 1, started_at = coalesce(started_at, now())
 where id = %(id)s and status in ('queued', 'processing')
 returning *
 
+-- name: put_back_report
+update reports set status = 'queued', last_error = %(reason)s
+where id = %(id)s and status = 'processing' and numbered_from + attempts = %(attempt)s
+returning id
+
 -- name: complete_report
 update reports
 set status = 'completed', completed_at = now(), report_bucket = %(bucket)s, report_key = %(key)s, error = null
-where id = %(id)s and status = 'processing'
+where id = %(id)s and status = 'processing' and numbered_from + attempts = %(attempt)s
 returning *
 
 -- name: fail_report
-update reports set status = 'failed', completed_at = now(), error = %(reason)s
-where id = %(id)s and status in ('queued', 'processing')
+update reports set status = 'failed', completed_at = now(), error = %(reason)s, last_error = %(reason)s
+where id = %(id)s and status in ('queued', 'processing') and numbered_from + attempts = %(attempt)s
 returning *
 
--- name: report_exists
-select id from reports where id = %(id)s
+-- name: keys_of_report
+-- Null where it has no result.
+select status, numbered_from + attempts as number, report_key from reports where id = %(id)s
 
 -- name: count_open_reports
 select status, count(*) as rows from reports where status in ('queued', 'processing') group by status

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
-from orthoray.contracts import AnalysisRun, Language, Page, Report, RunStatus
+from orthoray.contracts import AnalysisRun, Language, Page, Priority, Report, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
+from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
+
+
+@dataclass(frozen=True)
+class Started:
+    """A report with its tenant. Its attempts are numbered from `numbered_from` on, and `attempt` is the number of the last."""
+
+    report: Report
+    tenant: str
+    numbered_from: int
+    attempt: int
 
 
 class ReportRepository:
@@ -22,15 +36,15 @@ class ReportRepository:
         self._pool = pool
 
     async def request(
-        self, connection: Connection, tenant: str, run: AnalysisRun, language: Language
-    ) -> Report | None:
-        """The report, queued; None when there is one already that has not failed."""
+        self, connection: Connection, tenant: str, run: AnalysisRun, language: Language, priority: Priority
+    ) -> tuple[Report, int, datetime] | None:
+        """The report, queued, the priority of its job, and since when; None when there is one already that has not failed."""
         row = await one(
             connection,
             SQL["request_report"],
             {
                 "id": report_id(run.id, language),
-                "tenant": tenant,
+                **turn_parameters(tenant, priority),
                 "run_id": run.id,
                 "language": language,
                 "imagery_key": run.imagery_object_key,
@@ -39,7 +53,9 @@ class ReportRepository:
                 "conclusion": run.conclusion,
             },
         )
-        return Report.model_validate(row) if row else None
+        if row is None:
+            return None
+        return Report.model_validate(row), job_priority(row["priority"], row["turn"]), row["requested_at"]
 
     async def get(self, tenant: str, report: UUID) -> Report | None:
         row = await fetch_one(self._pool, SQL["get_report"], {"tenant": tenant, "id": report})
@@ -56,9 +72,6 @@ class ReportRepository:
         page, following = split_page(rows, limit)
         return Page[Report](items=[Report.model_validate(row) for row in page], next=following)
 
-    async def exists(self, connection: Connection, report: UUID) -> bool:
-        return await one(connection, SQL["report_exists"], {"id": report}) is not None
-
     async def delete(self, connection: Connection, tenant: str, report: UUID) -> bool:
         return await one(connection, SQL["delete_report"], {"tenant": tenant, "id": report}) is not None
 
@@ -66,20 +79,54 @@ class ReportRepository:
         cursor = await connection.execute(SQL["delete_reports_of_run"], {"tenant": tenant, "run_id": run_id})
         return [row["id"] for row in await cursor.fetchall()]
 
-    async def start(self, connection: Connection, report: UUID) -> tuple[Report, str] | None:
-        """The report and its tenant; None when it is finished or gone."""
+    async def find(self, report: UUID) -> Started | None:
+        """The report as it is, whosever it is; None when it is finished or gone."""
+        row = await fetch_one(self._pool, SQL["find_report"], {"id": report})
+        return _started(row) if row else None
+
+    async def lock(self, connection: Connection, report: UUID) -> Started | None:
+        """The report as it is; until the end of the transaction it stays so."""
+        row = await one(connection, SQL["lock_report"], {"id": report})
+        return _started(row) if row else None
+
+    async def start(self, connection: Connection, report: UUID) -> Started | None:
         row = await one(connection, SQL["start_report"], {"id": report})
-        return (Report.model_validate(row), row["tenant_id"]) if row else None
+        return _started(row) if row else None
 
-    async def complete(self, connection: Connection, report: UUID, bucket: str, key: str) -> str | None:
-        """The tenant; None when the report is not processing."""
-        row = await one(connection, SQL["complete_report"], {"id": report, "bucket": bucket, "key": key})
-        return row["tenant_id"] if row else None
+    async def put_back(self, connection: Connection, report: UUID, attempt: int, reason: str) -> bool:
+        values = {"id": report, "attempt": attempt, "reason": reason}
+        return await one(connection, SQL["put_back_report"], values) is not None
 
-    async def fail(self, connection: Connection, report: UUID, reason: str) -> str | None:
-        row = await one(connection, SQL["fail_report"], {"id": report, "reason": reason})
-        return row["tenant_id"] if row else None
+    async def complete(
+        self, connection: Connection, report: UUID, attempt: int, bucket: str, key: str
+    ) -> Started | None:
+        """The completed report; None when it is not processing."""
+        values = {"id": report, "attempt": attempt, "bucket": bucket, "key": key}
+        row = await one(connection, SQL["complete_report"], values)
+        return _started(row) if row else None
+
+    async def fail(self, connection: Connection, report: UUID, attempt: int, reason: str) -> Started | None:
+        values = {"id": report, "attempt": attempt, "reason": reason}
+        row = await one(connection, SQL["fail_report"], values)
+        return _started(row) if row else None
+
+    async def keys(self, connection: Connection, report: UUID) -> tuple[set[str], int] | None:
+        """The key of its result, and the number of the attempt that is under way (0: none); None when it is gone."""
+        row = await one(connection, SQL["keys_of_report"], {"id": report})
+        if row is None:
+            return None
+        keys = {row["report_key"]} if row["report_key"] else set()
+        return keys, row["number"] if row["status"] in {"queued", "processing"} else 0
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_reports"], {})
         return {row["status"]: row["rows"] for row in rows}
+
+
+def _started(row: DictRow) -> Started:
+    return Started(
+        Report.model_validate(row),
+        row["tenant_id"],
+        row["numbered_from"],
+        row["numbered_from"] + row["attempts"],
+    )

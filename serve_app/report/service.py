@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
-from orthoray.contracts import Page, Report, ReportRequest, RunStatus
-from orthoray.database import Pool, ping, transaction
+from orthoray import attempts
+from orthoray.attempts import MAX_ATTEMPTS, Ending
+from orthoray.contracts import Page, Priority, Report, ReportRequest, RunStatus
+from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
@@ -20,7 +23,7 @@ from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
-from serve_app.report.repository import ReportRepository
+from serve_app.report.repository import ReportRepository, Started
 
 log = structlog.get_logger(__name__)
 
@@ -37,17 +40,19 @@ class ReportService:
         *,
         imagery: ImageryPort,
         analysis: AnalysisPort,
+        max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self._pool = pool
         self._queue = queue
-        self._events = Outbox("report", queue)
+        self._events = Outbox("report")
         self._rows = ReportRepository(pool)
         self._storage = storage
         self._bucket = bucket
         self._imagery = imagery
         self._analysis = analysis
+        self._max_attempts = max_attempts
 
-    async def create(self, tenant: str, request: ReportRequest) -> Report:
+    async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
         run = await self._analysis.get(tenant, request.analysis_run_id)
         if run.status != "completed":
             raise WrongState(
@@ -56,12 +61,14 @@ class ReportService:
             )
         language = request.language or run.language
         async with transaction(self._pool) as connection:
-            report = await self._rows.request(connection, tenant, in_language(run, language), language)
-            if report:
-                await RENDER_REPORT.defer(self._queue, connection, report_id=str(report.id))
-                await self._events.emit(
-                    connection, "report.requested", report.id, tenant, analysis_run_id=str(run.id)
-                )
+            report = None
+            made = await self._rows.request(
+                connection, tenant, in_language(run, language), language, priority
+            )
+            if made:
+                report, place, since = made
+                await RENDER_REPORT.defer(self._queue, connection, priority=place, report_id=str(report.id))
+                await self._tell(connection, "report.requested", report, tenant, since)
         try:
             await self._analysis.get(tenant, run.id)
         except NotFound:  # deleted in this moment; its clean-up may not have seen this report
@@ -86,6 +93,7 @@ class ReportService:
         async with transaction(self._pool) as connection:
             if not await self._rows.delete(connection, tenant, report_id):
                 raise NotFound(f"There is no report {report_id}: it may have been deleted before.")
+            await attempts.cancel(connection, report_id)
             await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report_id))
         try:
             # The job above does this too, should this process die here or the storage be away.
@@ -97,44 +105,132 @@ class ReportService:
         async with transaction(self._pool) as connection:
             gone = await self._rows.delete_of_run(connection, tenant, run_id)
             for report in gone:
+                await attempts.cancel(connection, report)
                 await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report))
         for report in gone:
             await self.clean_up(tenant, report)
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
-        if await self._rows.get(tenant, report_id):
-            return  # asked for anew since: the id of a run's report in a language is always the same
-        await asyncio.to_thread(self._storage.delete, self._bucket, report_key(tenant, report_id))
+        async with transaction(self._pool) as connection:
+            found = await self._rows.keys(connection, report_id)
+            last = await attempts.last_number(connection, report_id)
+        kept, under_way = found or (set(), 0)
+        for number in range(1, max(last, 1) + 1):
+            key = report_key(tenant, report_id, number)
+            if key not in kept and number != under_way:
+                await asyncio.to_thread(self._storage.delete, self._bucket, key)
+        if found is None:
+            async with transaction(self._pool) as connection:
+                if await attempts.forget(connection, report_id):
+                    await self._clean_up_later(connection, tenant, report_id)
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
-        async with transaction(self._pool) as connection:
-            started = await self._rows.start(connection, report_id)
-        if started is None:
+        known = await self._rows.find(report_id)
+        if known is None:
             return None
-        report, tenant = started
-        run = await self._analysis.get(tenant, report.analysis_run_id)
-        imagery = await self._imagery.get(tenant, run.imagery_id)
-        return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant)
-
-    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool:
+        try:
+            run = await self._analysis.get(known.tenant, known.report.analysis_run_id)
+            imagery = await self._imagery.get(known.tenant, run.imagery_id)
+        except NotFound:
+            await self._fail_without_run(report_id)
+            return None
         async with transaction(self._pool) as connection:
-            tenant = await self._rows.complete(connection, report_id, bucket, key)
-            if tenant:
-                await self._events.emit(connection, "report.completed", report_id, tenant, report_key=key)
+            known = await self._rows.lock(connection, report_id)
+            if known is None or known.report.status not in {"queued", "processing"}:
+                return None
+            found = await attempts.tally(connection, report_id, known.numbered_from)
+            if reason := attempts.given_up("report", found, self._max_attempts, known.report.last_error):
+                await self._fail(connection, known, reason)
+                return None
+            started = await self._rows.start(connection, report_id)
+            assert started is not None, "it is locked"
+            await attempts.begin(connection, report_id, started.attempt)
+        return ReportOrder(
+            report=started.report, run=run, imagery=imagery, tenant=started.tenant, attempt=started.attempt
+        )
+
+    async def _fail_without_run(self, report_id: UUID) -> None:
+        async with transaction(self._pool) as connection:
+            known = await self._rows.lock(connection, report_id)
+            if known and known.report.status in {"queued", "processing"}:
+                await self._fail(connection, known, "The analysis run has been deleted.")
+
+    async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
+        async with transaction(self._pool) as connection:
+            done = await self._rows.complete(connection, report_id, attempt, bucket, key)
+            if done:
+                await attempts.end(connection, report_id, attempt, "completed")
+                await self._tell(
+                    connection,
+                    "report.completed",
+                    done.report,
+                    done.tenant,
+                    report_bucket=bucket,
+                    report_key=key,
+                )
+                if attempt > 1:
+                    await self._clean_up_after(connection, done.tenant, report_id)
                 log.info("report completed", report_id=str(report_id))
                 return True
-            wanted = await self._rows.exists(connection, report_id)
-        if not wanted:
+            found = await self._rows.keys(connection, report_id)
+        if not found or key not in found[0]:
             await asyncio.to_thread(self._storage.delete, bucket, key)
         return False
 
-    async def fail_report(self, report_id: UUID, reason: str) -> bool:
+    async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
         async with transaction(self._pool) as connection:
-            tenant = await self._rows.fail(connection, report_id, reason)
-            if tenant:
-                await self._events.emit(connection, "report.failed", report_id, tenant, reason=reason)
+            known = await self._rows.lock(connection, report_id)
+            await attempts.end(connection, report_id, attempt, ending.outcome, ending.reason)
+            if known is None or known.attempt != attempt or known.report.status != "processing":
+                return known is not None and known.report.status in {"queued", "processing"}
+            reason = await attempts.final_reason(
+                connection, report_id, "report", ending, self._max_attempts, known.numbered_from
+            )
+            if reason is None:
+                await self._rows.put_back(connection, report_id, attempt, ending.reason)
+                return True
+            await self._fail(connection, known, reason)
+        return False
+
+    async def _fail(self, connection: Connection, known: Started, reason: str) -> None:
+        """Of a report that is locked and not finished."""
+        report_id = known.report.id
+        failed = await self._rows.fail(connection, report_id, known.attempt, reason)
+        assert failed is not None, "it is locked"
+        await self._tell(connection, "report.failed", failed.report, known.tenant, reason=reason)
+        await self._clean_up_after(connection, known.tenant, report_id)
         log.warning("report failed", report_id=str(report_id), reason=reason)
-        return tenant is not None
+
+    async def _clean_up_after(self, connection: Connection, tenant: str, report_id: UUID) -> None:
+        """What attempts in vain have left, now and when none of them can be alive."""
+        await CLEAN_UP_REPORT.defer(self._queue, connection, tenant=tenant, report_id=str(report_id))
+        await self._clean_up_later(connection, tenant, report_id)
+
+    async def _clean_up_later(self, connection: Connection, tenant: str, report_id: UUID) -> None:
+        await CLEAN_UP_REPORT.defer(
+            self._queue, connection, delay_s=attempts.LATE_S, tenant=tenant, report_id=str(report_id)
+        )
+
+    async def _tell(
+        self,
+        connection: Connection,
+        kind: str,
+        report: Report,
+        tenant: str,
+        occasion: datetime | None = None,
+        **data: str,
+    ) -> None:
+        """Write an event, which bears what every event of a report does; the occasion of the last one is its end."""
+        await self._events.emit(
+            connection,
+            kind,
+            report.id,
+            tenant,
+            occasion=occasion or report.completed_at or "",
+            analysis_run_id=str(report.analysis_run_id),
+            language=report.language,
+            **data,
+        )
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from wired import Services
 
 from orthoray.contracts import AnalysisRequest, Note, ReportRequest
 from orthoray.errors import Impossible, MissingBands, NotFound, Unavailable, UnknownIndex
+from orthoray.events import Outbox
 from orthoray.options import AnalysisOptions
 from orthoray.queue import Queue
 
@@ -23,7 +25,6 @@ STEPS = ("start", "complete", "fail", "delete")
 # What each step makes of each state; a pair that is not here changes nothing.
 NEXT = {
     ("queued", "start"): "processing",
-    ("queued", "fail"): "failed",
     ("queued", "delete"): "cancelled",
     ("processing", "start"): "processing",
     ("processing", "complete"): "completed",
@@ -40,10 +41,11 @@ async def take(services: Services, step: str, run_id: UUID) -> bool:
     """Whether the step changed anything."""
     if step == "start":
         return await services.analysis.start_run(run_id) is not None
+    (made,) = services.query("analysis", "select count(*) from attempts where subject = %s", run_id)
     if step == "complete":
-        return await services.complete(run_id)
+        return await services.complete(run_id, attempt=made["count"])
     if step == "fail":
-        return await services.analysis.fail_run(run_id, "The image is damaged.")
+        return await services.fail(run_id, attempt=made["count"])
     try:
         await services.analysis.delete("default", run_id)
     except NotFound:
@@ -137,20 +139,24 @@ async def test_the_warnings_of_a_result_are_kept(services: Services) -> None:
     await services.analysis.start_run(run.id)
     note = Note(code="uncalibrated", text="The values are digital numbers.")
     outcome = an_outcome(run.id).model_copy(update={"warnings": [note]})
-    assert await services.analysis.complete_run(run.id, outcome)
+    assert await services.analysis.complete_run(run.id, 1, outcome)
     assert (await services.analysis.get("default", run.id)).warnings == [note]
 
 
-@pytest.mark.parametrize("task", ["analysis.analyse", "events.publish"])
-async def test_without_its_job_there_is_no_run(
-    services: Services, monkeypatch: pytest.MonkeyPatch, task: str
+@pytest.mark.parametrize("missing", ["job", "event"])
+async def test_without_its_job_and_its_event_there_is_no_run(
+    services: Services, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     imagery = await services.register()
-    without(monkeypatch, task)
+    if missing == "job":
+        without(monkeypatch, "analysis.analyse")
+    else:
+        monkeypatch.setattr(Outbox, "emit", Mock(side_effect=ZeroDivisionError))
     with pytest.raises(ZeroDivisionError):
         await services.analysis.create("default", AnalysisRequest(imagery_id=imagery.id, index_type="NDVI"))
     assert services.query("analysis", "select id from analysis_runs") == []
     assert services.jobs("analysis") == []
+    assert services.told("analysis") == []
 
 
 def without(monkeypatch: pytest.MonkeyPatch, task: str) -> None:
@@ -207,21 +213,26 @@ async def test_a_started_order_has_all_that_a_worker_needs(services: Services) -
 
 async def test_progress_never_goes_back_and_ends_with_the_run(services: Services) -> None:
     run = await services.run()
-    assert not await services.analysis.report_progress(run.id, 0.1), "it has not started"
+    assert not await services.analysis.report_progress(run.id, 1, 0.1), "it has not started"
     await services.analysis.start_run(run.id)
     for told, shown in ((0.5, 0.5), (0.2, 0.5), (0.75, 0.75)):
-        assert await services.analysis.report_progress(run.id, told)
+        assert await services.analysis.report_progress(run.id, 1, told)
         assert (await services.analysis.get("default", run.id)).progress == shown
     await services.analysis.delete("default", run.id)
-    assert not await services.analysis.report_progress(run.id, 0.9)
-    assert not await services.analysis.report_progress(uuid4(), 0.9)
+    assert not await services.analysis.report_progress(run.id, 1, 0.9)
+    assert not await services.analysis.report_progress(uuid4(), 1, 0.9)
 
 
 async def test_auto_report_asks_for_one_report_in_the_runs_language(services: Services) -> None:
     run = await services.completed(auto_report=True, language="ro")
     await services.complete(run.id)
     (job,) = services.jobs("analysis", "analysis.request-report")
-    assert job["args"] == {"tenant": "default", "run_id": str(run.id), "language": "ro"}
+    assert job["args"] == {
+        "tenant": "default",
+        "run_id": str(run.id),
+        "language": "ro",
+        "run_priority": "normal",
+    }
     report = await services.report.create("default", ReportRequest(analysis_run_id=run.id, language="ro"))
     assert report.id == run.report_id
 

@@ -27,8 +27,8 @@ from orthoray.errors import (
     TruncatedImage,
     Unavailable,
 )
+from orthoray.events import Outbox
 from orthoray.ports import ImageryQuery, Upload
-from orthoray.queue import Queue
 from orthoray.storage.config import StorageConfig
 from pipelines.tasks import analyse_order
 from serve_app.imagery.repository import SQL, key_row
@@ -169,7 +169,7 @@ async def test_the_row_and_its_event_are_written_together_or_not_at_all(
     async def refuse(*args: object, **kwargs: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(Queue, "defer", refuse)
+    monkeypatch.setattr(Outbox, "emit", refuse)
     with pytest.raises(Unavailable):
         await services.register()
     assert services.query("imagery", "select id from imagery") == []
@@ -219,7 +219,7 @@ async def test_deleting_takes_runs_reports_and_objects_along(services: Services)
     report = await services.report.create("default", ReportRequest(analysis_run_id=run.id))
     await services.report.start_report(report.id)
     services.storage.put_bytes("reports", f"reports/{report.id}.pdf", b"%PDF")
-    await services.report.complete_report(report.id, "reports", f"reports/{report.id}.pdf")
+    await services.report.complete_report(report.id, 1, "reports", f"reports/{report.id}.pdf")
     waiting = await services.analysis.create(
         "default", AnalysisRequest(imagery_id=run.imagery_id, index_type="GNDVI")
     )

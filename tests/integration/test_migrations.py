@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from psycopg.types.json import Json
 
 from orthoray.database import _MIGRATION_LOCK, migrate
 from orthoray.errors import ConfigurationError
+from orthoray.events import cloud_event
 from orthoray.settings import SERVICES
 from serve_app.local.postgres import EmbeddedPostgres
 
@@ -123,3 +125,25 @@ def test_runs_of_the_first_version_keep_their_thresholds(empty: str, tmp_path: P
             "select thresholds, options, warnings from analysis_runs order by created_at"
         ).fetchall()
     assert rows == [([0.6, 0.4, 0.2], {}, []), (None, {}, [])]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_events_that_waited_as_jobs_wait_in_the_outbox(empty: str, service: str, tmp_path: Path) -> None:
+    (step,) = STEPS[service].glob("*_outbox.sql")
+    for earlier in STEPS[service].glob("*.sql"):
+        if earlier != step:
+            shutil.copy(earlier, tmp_path)
+    migrate(empty, tmp_path)
+    events = [cloud_event(service, "tested", "a", {"n": n}, "default", occasion=n) for n in range(3)]
+    with psycopg.connect(empty) as connection:
+        for event in events:
+            connection.execute(
+                "insert into procrastinate_jobs (queue_name, task_name, lock, args)"
+                " values ('events', 'events.publish', 'a', %s)",
+                [Json({"event": event})],
+            )
+    assert migrate(empty, STEPS[service]) == [step.stem]
+    with psycopg.connect(empty) as connection:
+        rows = connection.execute("select id::text, type, subject, event from outbox order by position")
+        assert rows.fetchall() == [(event["id"], event["type"], event["subject"], event) for event in events]
+        assert connection.execute("select count(*) from procrastinate_jobs").fetchall() == [(0,)]

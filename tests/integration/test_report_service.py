@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from wired import Services
 
+from orthoray.attempts import Ending
 from orthoray.contracts import ReportRequest
 from orthoray.errors import NotFound, Unavailable, WrongState
 from orthoray.keys import report_key
@@ -16,11 +17,18 @@ from orthoray.keys import report_key
 pytestmark = pytest.mark.anyio
 
 
-async def finish(services: Services, report_id: UUID, tenant: str = "default") -> bool:
+async def finish(services: Services, report_id: UUID, tenant: str = "default", attempt: int = 1) -> bool:
     """What a worker does at the end."""
-    key = report_key(tenant, report_id)
+    key = report_key(tenant, report_id, attempt)
     services.storage.put_bytes("reports", key, b"%PDF")
-    return await services.report.complete_report(report_id, "reports", key)
+    return await services.report.complete_report(report_id, attempt, "reports", key)
+
+
+async def fail(services: Services, report_id: UUID, reason: str, attempt: int = 1) -> bool:
+    """What a worker does when an attempt failed for good; whether the report has failed by it."""
+    await services.report.end_attempt(report_id, attempt, Ending(outcome="failed", reason=reason))
+    (row,) = services.query("report", "select error from reports where id = %s", report_id)
+    return bool(row["error"] == reason)
 
 
 def pdfs(services: Services) -> list[str]:
@@ -68,13 +76,13 @@ async def test_a_failed_report_is_queued_again_by_a_new_request(services: Servic
     request = ReportRequest(analysis_run_id=run.id)
     report = await services.report.create("default", request)
     await services.report.start_report(report.id)
-    assert await services.report.fail_report(report.id, "The fonts are gone.")
+    assert await fail(services, report.id, "The fonts are gone.")
     assert (await services.report.get("default", report.id)).error == "The fonts are gone."
     again = await services.report.create("default", request)
     assert (again.id, again.status, again.error, again.completed_at) == (report.id, "queued", None, None)
     assert len(services.jobs("report", "report.render")) == 2
     await services.report.start_report(report.id)
-    assert await finish(services, report.id)
+    assert await finish(services, report.id, attempt=2)
     assert (await services.report.create("default", request)).status == "completed"
     assert len(services.jobs("report", "report.render")) == 2
 
@@ -85,7 +93,7 @@ async def test_late_answers_change_nothing(services: Services) -> None:
     await services.report.start_report(report.id)
     assert await finish(services, report.id)
     assert not await finish(services, report.id)
-    assert not await services.report.fail_report(report.id, "too late")
+    assert not await fail(services, report.id, "too late")
     assert await services.report.start_report(report.id) is None
     assert (await services.report.get("default", report.id)).status == "completed"
     assert pdfs(services) == [f"reports/{report.id}.pdf"]
@@ -112,12 +120,18 @@ async def test_a_late_clean_up_spares_a_report_that_was_asked_for_anew(services:
     run = await services.completed()
     request = ReportRequest(analysis_run_id=run.id)
     report = await services.report.create("default", request)
+    await services.report.start_report(report.id)
     await services.report.delete("default", report.id)
     await services.report.create("default", request)
-    await services.report.start_report(report.id)
-    await finish(services, report.id)
+    order = await services.report.start_report(report.id)
+    assert order is not None
+    assert (order.attempt, order.report.attempts) == (2, 1)
+    assert await finish(services, report.id, attempt=2)
+    assert not await finish(services, report.id, attempt=1), "of the one that was deleted"
     await services.report.clean_up("default", report.id)
-    assert pdfs(services) == [f"reports/{report.id}.pdf"]
+    assert pdfs(services) == [f"reports/{report.id}-2.pdf"]
+    (attempt,) = (await services.report.get("default", report.id)).history
+    assert (attempt.number, attempt.outcome) == (1, "completed")
 
 
 async def test_a_deletion_does_not_wait_for_the_storage(
@@ -140,9 +154,9 @@ async def test_a_report_of_a_run_that_is_gone_fails(services: Services) -> None:
     run = await services.completed()
     report = await services.report.create("default", ReportRequest(analysis_run_id=run.id))
     services.query("analysis", "delete from analysis_runs returning id")
-    with pytest.raises(NotFound):
-        await services.report.start_report(report.id)
-    assert await services.report.fail_report(report.id, "The run is gone.")
+    assert await services.report.start_report(report.id) is None
+    failed = await services.report.get("default", report.id)
+    assert (failed.status, failed.error) == ("failed", "The analysis run has been deleted.")
 
 
 async def test_lists(services: Services) -> None:
@@ -153,7 +167,8 @@ async def test_lists(services: Services) -> None:
         )
         for one, code in ((run, "ru"), (run, "en"), (other, "ru"))
     ]
-    await services.report.fail_report(made[0].id, "no")
+    await services.report.start_report(made[0].id)
+    await fail(services, made[0].id, "no")
 
     async def found(*filters: Any) -> list[UUID]:
         return [report.id for report in (await services.report.search("default", 10, None, *filters)).items]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from orthoray.attempts import Ending
 from orthoray.batches import Batch
 from orthoray.contracts import (
     AnalysisRequest,
@@ -18,6 +19,7 @@ from orthoray.contracts import (
     Imagery,
     Outcome,
     Page,
+    Priority,
     Report,
     ReportRequest,
     RunStatus,
@@ -262,19 +264,22 @@ class FakeAnalysis(Fake):
         if run is None or run.status in FINISHED:
             return None
         run.status, run.attempts = "processing", run.attempts + 1
-        return RunOrder(run=run, imagery=await self.imagery.get(tenant, run.imagery_id), tenant=tenant)
+        imagery = await self.imagery.get(tenant, run.imagery_id)
+        return RunOrder(run=run, imagery=imagery, tenant=tenant, attempt=run.attempts)
 
-    async def report_progress(self, run_id: UUID, progress: float) -> bool:
+    async def report_progress(
+        self, run_id: UUID, attempt: int, progress: float, node: str | None = None
+    ) -> bool:
         self._called("report_progress")
-        run = self._processing(run_id)
+        run = self._processing(run_id, attempt)
         if run is None:
             return False
         run.progress = max(run.progress, progress)
         return True
 
-    async def complete_run(self, run_id: UUID, outcome: Outcome) -> bool:
+    async def complete_run(self, run_id: UUID, attempt: int, outcome: Outcome) -> bool:
         self._called("complete_run")
-        run = self._processing(run_id)
+        run = self._processing(run_id, attempt)
         if run is None:
             return False
         run.status, run.progress, run.completed_at = "completed", 1.0, datetime.now(UTC)
@@ -282,21 +287,25 @@ class FakeAnalysis(Fake):
             setattr(run, name, getattr(outcome, name))
         return True
 
-    async def fail_run(self, run_id: UUID, reason: str) -> bool:
-        self._called("fail_run")
-        _, run = self.rows.get(run_id, ("", None))
-        if run is None or run.status in FINISHED:
+    async def end_attempt(self, run_id: UUID, attempt: int, ending: Ending) -> bool:
+        self._called("end_attempt")
+        run = self._processing(run_id, attempt)
+        if run is None:
             return False
-        run.status, run.error = "failed", reason
-        return True
+        run.last_error = ending.reason
+        if ending.outcome != "failed":
+            run.status = "queued"
+            return True
+        run.status, run.error = "failed", ending.reason
+        return False
 
     async def census(self) -> Mapping[RunStatus, int]:
         self._called("census")
         return self.rows.open()
 
-    def _processing(self, run_id: UUID) -> AnalysisRun | None:
+    def _processing(self, run_id: UUID, attempt: int) -> AnalysisRun | None:
         _, run = self.rows.get(run_id, ("", None))
-        return run if run is not None and run.status == "processing" else None
+        return run if run is not None and (run.status, run.attempts) == ("processing", attempt) else None
 
 
 @dataclass
@@ -305,7 +314,7 @@ class FakeReport(Fake):
 
     analysis: FakeAnalysis = field(default_factory=FakeAnalysis)
 
-    async def create(self, tenant: str, request: ReportRequest) -> Report:
+    async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
         self._called("create")
         run = await self.analysis.get(tenant, request.analysis_run_id)
         if run.status != "completed":
@@ -358,23 +367,32 @@ class FakeReport(Fake):
         report.status, report.attempts = "processing", report.attempts + 1
         run = await self.analysis.get(tenant, report.analysis_run_id)
         imagery = await self.analysis.imagery.get(tenant, run.imagery_id)
-        return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant)
+        return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant, attempt=report.attempts)
 
-    async def complete_report(self, report_id: UUID, bucket: str, key: str) -> bool:
+    async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         self._called("complete_report")
-        _, report = self.rows.get(report_id, ("", None))
-        if report is None or report.status != "processing":
+        report = self._processing(report_id, attempt)
+        if report is None:
             return False
         report.status, report.report_bucket, report.report_key = "completed", bucket, key
         return True
 
-    async def fail_report(self, report_id: UUID, reason: str) -> bool:
-        self._called("fail_report")
-        _, report = self.rows.get(report_id, ("", None))
-        if report is None or report.status in FINISHED:
+    async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
+        self._called("end_attempt")
+        report = self._processing(report_id, attempt)
+        if report is None:
             return False
-        report.status, report.error = "failed", reason
-        return True
+        report.last_error = ending.reason
+        if ending.outcome != "failed":
+            report.status = "queued"
+            return True
+        report.status, report.error = "failed", ending.reason
+        return False
+
+    def _processing(self, report_id: UUID, attempt: int) -> Report | None:
+        _, report = self.rows.get(report_id, ("", None))
+        found = (report.status, report.attempts) if report is not None else None
+        return report if found == ("processing", attempt) else None
 
     async def census(self) -> Mapping[RunStatus, int]:
         self._called("census")
@@ -399,7 +417,7 @@ def stored_file(name: str, key: str, content: bytes) -> StoredFile:
     return StoredFile(filename=name, object_key=key, size_bytes=len(content), sha256=digest)
 
 
-def an_outcome(run_id: UUID, tenant: str = "default") -> Outcome:
+def an_outcome(run_id: UUID, tenant: str = "default", attempt: int = 1) -> Outcome:
     """A small result of four pixels, all healthy, with keys as a worker makes them."""
     row = {"lower": 0.1, "upper": None, "pixels": 4, "percent": 100.0, "area_m2": None}
     statistics = {
@@ -423,8 +441,8 @@ def an_outcome(run_id: UUID, tenant: str = "default") -> Outcome:
                 "thresholds": {"id": "default", "cuts": [0.6, 0.4, 0.2], "crop": None, "source": "a test"},
             },
             "heatmap_bucket": "heatmaps",
-            "heatmap_key": heatmap_key(tenant, run_id),
-            "index_key": index_key(tenant, run_id),
+            "heatmap_key": heatmap_key(tenant, run_id, attempt),
+            "index_key": index_key(tenant, run_id, attempt),
         }
     )
 
@@ -436,8 +454,9 @@ async def complete(
     outcome = an_outcome(run.id, tenant)
     storage.put_bytes(outcome.heatmap_bucket, outcome.heatmap_key, b"\x89PNG heatmap", "image/png")
     storage.put_bytes(outcome.heatmap_bucket, outcome.index_key, bytes(range(100)), "image/tiff")
-    await analysis.start_run(run.id)
-    await analysis.complete_run(run.id, outcome)
+    order = await analysis.start_run(run.id)
+    assert order is not None
+    await analysis.complete_run(run.id, order.attempt, outcome)
 
 
 async def complete_report(
@@ -445,5 +464,6 @@ async def complete_report(
 ) -> None:
     key = report_key(tenant, wanted.id)
     storage.put_bytes("reports", key, b"%PDF-1.7 a report", "application/pdf")
-    await report.start_report(wanted.id)
-    await report.complete_report(wanted.id, "reports", key)
+    order = await report.start_report(wanted.id)
+    assert order is not None
+    await report.complete_report(wanted.id, order.attempt, "reports", key)

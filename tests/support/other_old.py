@@ -30,10 +30,10 @@ def classify_index(index_map):
 """
 
 
-def write_other_old(folder: Path) -> Path:
-    """Write the package below `folder`, which belongs on PYTHONPATH."""
+def write_other_old(folder: Path, more: str = "") -> Path:
+    """Write the package below `folder`, which belongs on PYTHONPATH; `more` is code behind its functions."""
     package = folder / "OLD"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "image_processing.py").write_text(SOURCE, encoding="utf-8")
+    (package / "image_processing.py").write_text(SOURCE + more, encoding="utf-8")
     return folder

@@ -42,7 +42,7 @@ _OWN_SETTINGS = (
         "REDIS_",
         "PYTHONPATH",
     ),
-    *("IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
+    *("CALLBACK_", "WEBHOOK_", "IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )
 
 Found = TypeVar("Found")

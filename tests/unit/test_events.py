@@ -1,21 +1,20 @@
-"""Events, and where the relay sends them."""
+"""Events as CloudEvents, and the ids that tell one change from another."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from structlog.testing import capture_logs
 
-from orthoray.events import STREAM, LogSink, RedisSink, cloud_event, open_sink
+from orthoray.events import cloud_event, event_id
 
 
-def an_event(**data: Any) -> dict[str, Any]:
-    return cloud_event("analysis", "analysis.completed", "run-1", data, "default")
+def an_event(occasion: datetime | str | int = 1, **data: Any) -> dict[str, Any]:
+    return cloud_event("analysis", "analysis.completed", "run-1", data, "default", occasion=occasion)
 
 
 def test_an_event_is_a_cloud_event() -> None:
@@ -31,32 +30,19 @@ def test_an_event_is_a_cloud_event() -> None:
     assert moment.utcoffset() is not None
 
 
-def test_every_event_has_its_own_id() -> None:
-    assert an_event()["id"] != an_event()["id"]
+def test_an_id_tells_one_change_from_all_others() -> None:
+    assert an_event(stats={})["id"] == an_event()["id"]
+    UUID(an_event()["id"])
+    ids = {
+        an_event()["id"],
+        an_event(occasion=2)["id"],
+        event_id("analysis.failed", "run-1", 1),
+        event_id("analysis.completed", "run-2", 1),
+    }
+    assert len(ids) == 4
 
 
-def test_without_redis_events_are_lines_in_the_log() -> None:
-    async def publish() -> None:
-        async with open_sink(None) as sink:
-            assert isinstance(sink, LogSink)
-            await sink.publish(an_event())
-
-    with capture_logs() as lines:
-        asyncio.run(publish())
-    assert lines == [{"event": "event", "type": "analysis.completed", "run_id": "run-1", "log_level": "info"}]
-
-
-def test_redis_gets_the_whole_event_and_a_bound() -> None:
-    added: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-
-    class Client:
-        async def xadd(self, *args: Any, **kwargs: Any) -> None:
-            added.append((args, kwargs))
-
-    event = an_event(percent=100.0)
-    asyncio.run(RedisSink(Client()).publish(event))
-    ((stream, fields), options) = added[0]
-    assert stream == STREAM
-    assert json.loads(fields.pop("event")) == event
-    assert fields == {"id": event["id"], "type": "analysis.completed", "subject": "run-1"}
-    assert options["maxlen"] > 0
+def test_an_id_does_not_depend_on_the_time_zone_of_a_connection() -> None:
+    here = datetime(2026, 5, 1, 12, 0, 0, 1, UTC)
+    there = here.astimezone(timezone(timedelta(hours=3)))
+    assert an_event(occasion=here)["id"] == an_event(occasion=there)["id"]

@@ -19,19 +19,21 @@ from orthoray.tasks import CLEAN_UP_RUN
 from orthoray.telemetry import step
 
 
-def waits(retry: Retry, attempts: list[int]) -> list[int]:
+def waits(retry: Retry, attempts: list[int]) -> list[float]:
     found = []
     for number in attempts:
         job = Job(id=1, queue="chores", lock=None, queueing_lock=None, task_name="a", attempts=number)
         at = retry.get_retry_decision(exception=asyncio.CancelledError(), job=job).retry_at
         assert at is not None
-        found.append(round((at - utcnow()).total_seconds()))
+        found.append((at - utcnow()).total_seconds())
     return found
 
 
 def test_waits_grow_up_to_an_end() -> None:
-    assert waits(RETRY, [0, 1, 2, 19, 20, 10**6]) == [1, 4, 7, 58, 60, 60]
-    assert waits(RETRY_SOON, [0, 1, 2, 10**6]) == [1, 4, 5, 5]
+    for retry, meant in ((RETRY, [2, 4, 8, 16, 32, 60, 60]), (RETRY_SOON, [2, 4, 5, 5, 5, 5, 5])):
+        for wait, middle in zip(waits(retry, [*range(6), 10**6]), meant, strict=True):
+            assert 0.75 * middle - 1.5 <= wait <= 1.25 * middle
+    assert len({round(wait) for wait in waits(RETRY, [5] * 50)}) > 5, "not all at once"
 
 
 def test_a_worker_gives_up_before_others_take_it_for_dead() -> None:

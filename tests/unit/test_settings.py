@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orthoray.callbacks import new_secret
 from orthoray.errors import ConfigurationError
 from orthoray.settings import Settings, is_loopback, load_settings
 
@@ -85,8 +86,27 @@ def test_an_old_env_file_works(tmp_path: Path) -> None:
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     settings = from_env(tmp_path, OLD_ENV)
     for secret in ("secret", "p'a"):
-        assert secret not in repr(settings).replace("minio_secret_key", "")
+        shown = repr(settings).replace("minio_secret_key", "").replace("webhook_secret", "")
+        assert secret not in shown
         assert secret not in repr(settings.storage()).replace("secret_key", "")
+
+
+def test_callbacks_need_a_secret_that_signs(tmp_path: Path) -> None:
+    assert from_env(tmp_path, "CALLBACK_NETWORKS=10.0.0.0/8").callbacks() is None
+    secret = new_secret()
+    policy = from_env(tmp_path, f"WEBHOOK_SECRET={secret}\nCALLBACK_NETWORKS=10.0.0.0/8").callbacks()
+    assert policy is not None
+    assert policy.secret == secret
+    assert policy.allows("10.1.2.3")
+    with pytest.raises(ConfigurationError, match=r"^WEBHOOK_SECRET: give whsec_"):
+        from_env(tmp_path, "WEBHOOK_SECRET=easy")
+    with pytest.raises(ConfigurationError, match=r"^CALLBACK_NETWORKS: 10\.0\.0 is no network"):
+        from_env(tmp_path, "CALLBACK_NETWORKS=10.0.0")
+
+
+def test_redis_is_named_by_its_url(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: begin with redis://"):
+        from_env(tmp_path, "REDIS_URL=redis:6379")
 
 
 def test_an_empty_value_is_not_set(tmp_path: Path) -> None:

@@ -112,10 +112,12 @@ def test_sampling_is_opentelemetrys_and_its_callers(
 
 def test_an_event_tells_the_trace_it_came_from(spans: Any) -> None:
     with step("create", GIVEN):
-        event = cloud_event("analysis", "analysis.completed", "run-1", {}, "default")
+        event = cloud_event("analysis", "analysis.completed", "run-1", {}, "default", occasion=1)
     assert event["traceparent"].startswith(f"00-{TRACE_ID}-")
     assert "request_id" not in event
-    assert "traceparent" not in cloud_event("analysis", "analysis.completed", "run-1", {}, "default")
+    assert "traceparent" not in cloud_event(
+        "analysis", "analysis.completed", "run-1", {}, "default", occasion=1
+    )
 
 
 class Refusing(SpanExporter):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID, uuid4
 
 import pytest
-from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from actors import compute
-from actors.compute import MAX_ATTEMPTS, attempt, chore, code_of, insist, may_pass
+from actors.compute import BROKEN_OFF, Attempts, TryAgain, chore, insist
+from actors.failures import code_of, ending_of, may_pass
 from actors.metrics import ATTEMPTS, FAILURES
-from orthoray.errors import MissingBands, NotFound, TruncatedImage, Unavailable, WrongState
+from orthoray.attempts import LOST, Ending
+from orthoray.errors import MissingBands, NotFound, OrthoRayError, TruncatedImage, Unavailable, WrongState
+
+RUN = uuid4()
+
+
+def of_task(error: Exception) -> Exception:
+    """What Ray makes of an exception of a task."""
+    return RayTaskError("analyse", "trace", error).as_instanceof_cause()
 
 
 class Calls:
@@ -28,66 +38,92 @@ class Calls:
             raise self.errors.pop(0)
 
 
-def through_the_queue(work: Calls, fail: Calls, most: int = 20) -> int:
-    """What the queue does with `attempt`: after how many retries the job ended."""
-    for attempts in range(most):
+class Ends:
+    """The service's side: hears how attempts ended, and wants others until `most` are over."""
+
+    def __init__(self, most: int = 99, *errors: Exception) -> None:
+        self.most, self.errors = most, list(errors)
+        self.told: list[tuple[int, Ending]] = []
+
+    async def __call__(self, subject: UUID, number: int, ending: Ending) -> bool:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.told.append((number, ending))
+        return ending.outcome != "failed" and number < self.most
+
+
+def through_the_queue(work: Calls, ends: Ends, most: int = 20) -> int:
+    """What the queue does: how many attempts there were."""
+    attempts, number = Attempts("analysis", ends), 0
+
+    async def job() -> None:
+        nonlocal number
+        if await attempts.tell(RUN):  # else the service has nothing to start
+            number += 1
+            await attempts.make(RUN, number, work)
+
+    for _ in range(most):
         try:
-            asyncio.run(attempt(work, fail, attempts=attempts, what="analysis"))
-        except Unavailable:
+            asyncio.run(job())
+        except (TryAgain, Unavailable):
             continue
-        return attempts
+        return number
     raise AssertionError("the job never ends")
 
 
-def test_work_that_succeeds_in_the_end_never_fails() -> None:
-    work, fail = Calls(*[Unavailable()] * (MAX_ATTEMPTS - 1)), Calls()
-    assert through_the_queue(work, fail) == MAX_ATTEMPTS - 1
-    assert fail.count == 0
-
-
-def test_trouble_that_does_not_pass_is_told_with_the_last_reason() -> None:
-    work, fail = Calls(*[Unavailable("The storage is away.")] * 99), Calls()
-    assert through_the_queue(work, fail) == MAX_ATTEMPTS - 1
-    assert fail.reasons == [
-        "The analysis failed 5 times, the last time because of this: The storage is away."
+def test_work_that_succeeds_in_the_end_has_told_of_each_attempt_before() -> None:
+    ends = Ends()
+    assert through_the_queue(Calls(Unavailable("The storage is away."), WorkerCrashedError()), ends) == 3
+    assert ends.told == [
+        (1, Ending(outcome="unavailable", reason="The storage is away.")),
+        (2, Ending(outcome="lost", reason=LOST)),
     ]
 
 
-def test_a_failure_is_told_until_somebody_listens_and_nothing_is_computed_meanwhile() -> None:
-    work, fail = Calls(*[Unavailable()] * 99), Calls(*[Unavailable()] * 6)
-    assert through_the_queue(work, fail) == MAX_ATTEMPTS + 5
-    assert work.count == MAX_ATTEMPTS
-    assert fail.reasons[-1].startswith("The analysis was interrupted 5 times")
+def test_the_service_decides_which_attempt_is_the_last() -> None:
+    ends = Ends(4)
+    assert through_the_queue(Calls(*[WorkerCrashedError()] * 99), ends) == 4
+    assert len(ends.told) == 4
 
 
 def test_a_bad_image_fails_at_once() -> None:
-    work, fail = Calls(TruncatedImage()), Calls()
-    assert through_the_queue(work, fail) == 0
-    assert fail.reasons == [TruncatedImage().detail]
+    ends = Ends()
+    assert through_the_queue(Calls(TruncatedImage()), ends) == 1
+    assert ends.told == [(1, Ending(outcome="failed", reason=TruncatedImage().detail))]
 
 
-def test_a_run_that_is_gone_need_not_fail() -> None:
-    work, fail = Calls(TruncatedImage()), Calls(NotFound())
-    assert through_the_queue(work, fail) == 0
-    assert fail.count == 1
+def test_a_failure_is_told_until_somebody_listens_and_nothing_is_computed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compute, "INSIST_WAITS_S", (0.0,))
+    work, ends = Calls(TruncatedImage()), Ends(99, *[Unavailable()] * 7)
+    assert through_the_queue(work, ends) == 1
+    assert work.count == 1
+    assert [number for number, _ in ends.told] == [1]
 
 
-def test_a_cancelled_job_is_neither_failed_nor_swallowed() -> None:
-    fail = Calls()
+def test_a_job_that_is_broken_off_is_not_held_against_its_image() -> None:
+    ends = Ends()
+    attempts = Attempts("analysis", ends)
 
     async def interrupted() -> None:
         raise asyncio.CancelledError
 
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(attempt(interrupted, fail, attempts=0, what="analysis"))
-    assert fail.count == 0
+    async def jobs() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await attempts.make(RUN, 1, interrupted)
+        assert not ends.told
+        assert await attempts.tell(RUN)
+        assert await attempts.tell(RUN)
+
+    asyncio.run(jobs())
+    assert ends.told == [(1, BROKEN_OFF)]
 
 
 def test_an_unexpected_error_says_no_more_than_its_kind() -> None:
-    fail = Calls()
     error = RayTaskError("analyse", "trace /secret/path", ValueError("/secret/path"))
-    asyncio.run(attempt(Calls(error), fail, attempts=0, what="analysis"))
-    assert fail.reasons == ["The analysis met an unexpected error (ValueError)."]
+    ending = ending_of(error, "analysis")
+    assert ending == Ending(outcome="failed", reason="The analysis met an unexpected error (ValueError).")
 
 
 def test_chores_survive_an_outage_and_end_at_a_refusal() -> None:
@@ -115,39 +151,42 @@ def test_insisting_ends(monkeypatch: pytest.MonkeyPatch, error: type[Exception],
     assert call.count == calls
 
 
-def test_what_may_pass() -> None:
-    assert may_pass(Unavailable())
-    assert may_pass(WorkerCrashedError())
-    assert may_pass(ConnectionError())
-    assert not may_pass(NotFound())
-    assert not may_pass(RayTaskError("analyse", "trace", ValueError()))
-
-
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "outcome", "code"),
     [
-        (TruncatedImage(), "bad_image"),
-        (MissingBands(), "impossible"),
-        (Unavailable(), "unavailable"),
-        (RayTaskError("analyse", "trace", ValueError()), "internal"),
-        (RayTaskError("analyse", "trace", TruncatedImage()).as_instanceof_cause(), "bad_image"),
-        (WorkerCrashedError(), "process_lost"),
-        (KeyError(), "internal"),
+        (TruncatedImage(), "failed", "bad_image"),
+        (MissingBands(), "failed", "impossible"),
+        (NotFound(), "failed", "gone"),
+        (Unavailable(), "unavailable", "unavailable"),
+        (OrthoRayError("The analysis-service met an unexpected error."), "lost", "internal"),
+        (RayTaskError("analyse", "trace", ValueError()), "failed", "internal"),
+        (of_task(TruncatedImage()), "failed", "bad_image"),
+        (of_task(MemoryError()), "lost", "out_of_memory"),
+        (of_task(ConnectionResetError()), "unavailable", "unavailable"),
+        (of_task(OSError(28, "No space left on device")), "lost", "internal"),
+        (of_task(ValueError()), "failed", "internal"),
+        (WorkerCrashedError(), "lost", "process_lost"),
+        (OutOfMemoryError("killed"), "lost", "out_of_memory"),
+        (ConnectionError(), "unavailable", "unavailable"),
+        (KeyError(), "lost", "internal"),
     ],
 )
-def test_a_failure_is_counted_by_one_of_a_few_words(error: Exception, code: str) -> None:
-    assert code_of(error) == code
+def test_what_a_failure_means(error: Exception, outcome: str, code: str) -> None:
+    ending = ending_of(error, "analysis")
+    assert (ending.outcome, code_of(error)) == (outcome, code)
+    assert may_pass(error) == (outcome != "failed")
+    assert "/" not in ending.reason
 
 
 def test_attempts_and_failures_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[tuple[str, ...]] = []
     for counter in (ATTEMPTS, FAILURES):
         monkeypatch.setattr(counter, "inc", lambda _, tags: counted.append(tuple(tags.values())))
-    through_the_queue(Calls(Unavailable()), Calls())
-    through_the_queue(Calls(TruncatedImage()), Calls())
-    asyncio.run(attempt(Calls(), Calls(), attempts=MAX_ATTEMPTS, what="report"))
+    through_the_queue(Calls(Unavailable()), Ends())
+    through_the_queue(Calls(TruncatedImage()), Ends())
+    through_the_queue(Calls(WorkerCrashedError()), Ends(1))
     assert counted == [
         *(("analysis", "retried"), ("analysis", "done")),
         *(("analysis", "failed"), ("analysis", "bad_image")),
-        ("report", "interrupted"),
+        *(("analysis", "failed"), ("analysis", "process_lost")),
     ]

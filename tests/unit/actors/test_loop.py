@@ -45,6 +45,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], float]:
         monkeypatch.setattr(
             gauge, "set", lambda value, tags, name=name: found.update({(name, *tags.values()): value})
         )
+
+    async def events(_queue: object) -> Backlog:
+        return Backlog(2, 0.5)
+
+    monkeypatch.setattr(loop, "waiting_events", events)
     return found
 
 
@@ -80,6 +85,7 @@ def test_what_waits_is_told_and_what_does_not_wait_any_more_too(told: dict[tuple
     assert told["orthoray_jobs_waiting", "test-worker", "compute"] == 7
     assert told["orthoray_oldest_job_seconds", "test-worker", "compute"] == 12.5
     assert told["orthoray_jobs_waiting", "test-worker", "chores"] == 0
+    assert told["orthoray_jobs_waiting", "test-worker", "events"] == 2
     metrics.tell_open("analysis", {"queued": 3})
     assert told["orthoray_runs_open", "analysis", "queued"] == 3
     assert told["orthoray_runs_open", "analysis", "processing"] == 0

@@ -17,6 +17,7 @@ from procrastinate.testing import InMemoryConnector
 
 from actors import analysis_worker, compute, event_relay, report_worker
 from actors.analysis_worker import AnalysisWorker
+from actors.compute import NotWanted, TryAgain
 from actors.event_relay import EventRelay
 from actors.report_worker import ReportWorker
 from orthoray.errors import NotFound, TruncatedImage, Unavailable
@@ -27,12 +28,15 @@ from pipelines.nodes import Demand
 
 RUN = uuid4()
 OUTCOME = an_outcome(RUN)
+SILENCE = object()
 
 
 async def result(value: Any) -> Any:
     """A reference to a value, or to the exception in its place."""
     if isinstance(value, BaseException):
         raise value
+    if value is SILENCE:
+        await asyncio.sleep(60)
     return value
 
 
@@ -43,7 +47,9 @@ async def stream(values: tuple[Any, ...]) -> AsyncIterator[Any]:
 
 ORDER = SimpleNamespace(
     run=SimpleNamespace(id=RUN, created_at=datetime.now(UTC)),
-    report=SimpleNamespace(created_at=datetime.now(UTC)),
+    report=SimpleNamespace(id=RUN, created_at=datetime.now(UTC)),
+    tenant="default",
+    attempt=1,
 )
 
 
@@ -68,8 +74,9 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The references that were called off."""
     found: list[object] = []
     for module in (analysis_worker, report_worker):
-        monkeypatch.setattr(module, "ray", SimpleNamespace(cancel=found.append))
+        monkeypatch.setattr(module, "call_off", found.append)
         monkeypatch.setattr(module, "alive_nodes", list)
+    monkeypatch.setattr(analysis_worker, "ASK_EVERY_S", 0.02)
     monkeypatch.setattr(compute, "INSIST_WAITS_S", (0.0, 0.0))
     return found
 
@@ -78,8 +85,9 @@ def worker_of(kind: type[Any], service: Service) -> Any:
     """A worker without its loop, all of whose services are the same."""
     worker = kind.__new__(kind)
     worker._storage, worker._large_pixels = StorageConfig(root=Path("storage")), 100
-    worker._few = asyncio.Semaphore(2)
+    worker._few, worker._callbacks = asyncio.Semaphore(2), None
     worker._analysis = worker._report = service
+    worker._attempts = compute.Attempts("work", service.end_attempt)
     return worker
 
 
@@ -106,9 +114,19 @@ def test_a_run_that_is_not_wanted_is_cancelled(
     monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
 ) -> None:
     service = Service(report_progress=[True, False])
-    analyse(monkeypatch, service, 0.2, 0.4)
+    with pytest.raises(NotWanted):
+        analyse(monkeypatch, service, 0.2, 0.4)
     assert len(cancelled) == 1
-    assert "complete_run" not in service.calls
+    assert service.calls == ["start_run", "report_progress", "report_progress", "clean_up"]
+
+
+def test_a_silent_task_is_cancelled_too(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
+    monkeypatch.setattr(analysis_worker, "CALL_OFF_S", 0.02)
+    service = Service(report_progress=[True, True, False])
+    with pytest.raises(NotWanted):
+        analyse(monkeypatch, service, "node", SILENCE)
+    assert len(cancelled) == 1
+    assert service.calls == ["start_run", *["report_progress"] * 3, "clean_up"]
 
 
 def test_missed_calls_cost_no_result(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
@@ -119,13 +137,26 @@ def test_missed_calls_cost_no_result(monkeypatch: pytest.MonkeyPatch, cancelled:
     assert not cancelled
 
 
+def test_the_start_of_an_attempt_decides_that_a_job_is_over(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    """Not a result that came too late: the attempt that took its place may be one that nobody is at."""
+    service = Service(complete_run=[False], complete_report=[False])
+    with pytest.raises(NotWanted):
+        analyse(monkeypatch, service, OUTCOME)
+    with pytest.raises(NotWanted):
+        render(monkeypatch, service, "reports/a.pdf")
+    assert "end_attempt" not in service.calls
+
+
 @pytest.mark.parametrize(
     ("answers", "step", "error"),
     [
-        ({}, TruncatedImage(), TruncatedImage),
+        ({}, TruncatedImage(), TryAgain),
         ({}, asyncio.CancelledError(), asyncio.CancelledError),
-        ({"complete_run": [Unavailable()]}, OUTCOME, Unavailable),
-        ({"report_progress": [NotFound()]}, 0.5, NotFound),
+        ({"complete_run": [Unavailable()]}, OUTCOME, TryAgain),
+        ({"report_progress": [NotFound()]}, 0.5, TryAgain),
+        ({"end_attempt": [Unavailable()]}, TruncatedImage(), Unavailable),
     ],
 )
 def test_no_analysis_goes_on_without_its_job(
@@ -145,7 +176,7 @@ def test_work_that_no_node_can_take_is_given_up_with_a_reason(
 ) -> None:
     monkeypatch.setattr(nodes, "alive_nodes", list)
     monkeypatch.setattr(nodes, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(compute, "LOOK_S", 0.01)
+    monkeypatch.setattr(analysis_worker, "LOOK_S", 0.01)
 
     async def never(*_: object) -> AsyncIterator[Any]:
         await asyncio.sleep(60)
@@ -153,7 +184,7 @@ def test_work_that_no_node_can_take_is_given_up_with_a_reason(
 
     task = SimpleNamespace(remote=never, options=lambda **_: task)
     monkeypatch.setattr(analysis_worker, "task_for", lambda *_: (task, Demand(1, 1)))
-    with pytest.raises(Unavailable, match="role=cpu"):
+    with pytest.raises(compute.TryAgain, match="role=cpu"):
         asyncio.run(worker_of(AnalysisWorker, Service())._analyse(RUN))
     assert len(cancelled) == 1
 

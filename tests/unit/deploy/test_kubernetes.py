@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.serve.schema import ServeDeploySchema
 
+from orthoray.callbacks import new_secret
 from orthoray.settings import Settings
 from serve_app.workers import BESIDE_SERVICES
 
@@ -144,7 +145,12 @@ def test_settings_exist_and_are_enough() -> None:
     secret, config = named("Secret", "orthoray")["stringData"], named("ConfigMap", "orthoray")["data"]
     assert (secret.keys() | config.keys()) - known == set()
     assert secret.keys() & config.keys() == set()
-    values = {**config, **dict.fromkeys(secret, "x")}
+    values = {
+        **config,
+        **dict.fromkeys(secret, "x"),
+        "WEBHOOK_SECRET": new_secret(),
+        "REDIS_URL": "redis://x",
+    }
     settings = Settings(_env_file=None, **{name.lower(): value for name, value in values.items()})
     assert settings.external_databases
     assert settings.storage().endpoint == "https://s3.example"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from actors.compute import INTERRUPTED, REASONS
+from actors.failures import MEANING
 from actors.metrics import ALL
 
 ROOT = Path(__file__).parents[3]
@@ -111,5 +111,7 @@ def test_panels_ask_for_metrics_and_labels_that_workers_tell() -> None:
 def test_the_reference_tells_every_metric_and_every_reason() -> None:
     page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
     names = [f"ray_{metric.info['name']}" for metric in ALL]
-    words = [label for metric in ALL for label in metric.info["tag_keys"]] + [*REASONS.values(), INTERRUPTED]
+    words = [label for metric in ALL for label in metric.info["tag_keys"]] + [
+        code for _, code in MEANING.values()
+    ]
     assert [word for word in names + words if not re.search(rf"`{word}(_total)?`", page)] == []

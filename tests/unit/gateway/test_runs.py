@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from orthoray.attempts import Ending
+
 RESULTS = ("heatmap", "index.tif", "statistics", "legend")
 LEGACY_FIELDS = {
     "id", "imagery_id", "index_type", "status", "auto_report", "imagery_bucket", "imagery_object_key", "heatmap_bucket",
@@ -119,7 +121,9 @@ def test_results_of_a_run_under_way_are_409(house: Any, what: str) -> None:
 
 def test_results_of_a_failed_run_are_409_with_the_reason(house: Any) -> None:
     run = house.run()
-    asyncio.run(house.analysis.fail_run(UUID(run["id"]), "The image is damaged."))
+    asyncio.run(house.analysis.start_run(UUID(run["id"])))
+    damaged = Ending(outcome="failed", reason="The image is damaged.")
+    asyncio.run(house.analysis.end_attempt(UUID(run["id"]), 1, damaged))
     for what in RESULTS:
         answer = house.client.get(f"/analysis-runs/{run['id']}/{what}")
         assert answer.status_code == 409

@@ -1,0 +1,25 @@
+-- Every attempt to write a report, counted before it starts. No reference to the report: it outlives it until nobody can be at it
+-- any more (`orthoray.attempts`).
+create table attempts (
+    subject uuid not null,
+    number integer not null,
+    started_at timestamptz not null default clock_timestamp(),
+    ended_at timestamptz,
+    outcome text check (outcome in ('completed', 'failed', 'lost', 'unavailable', 'cancelled')),
+    reason text,
+    node text,
+    primary key (subject, number),
+    check ((outcome is null) = (ended_at is null))
+);
+
+-- `turn` is the place in the fair order of tenants (`orthoray.turns`); the numbers of a report's attempts begin after `numbered_from`, for its id may
+-- have been used before.
+alter table reports
+    add column priority text not null default 'normal' check (priority in ('low', 'normal', 'high')),
+    add column turn integer not null default 0,
+    add column last_error text,
+    add column numbered_from integer not null default 0;
+
+-- Who waits for a first attempt: looked at by every request.
+create index reports_waiting on reports (priority, turn) where status = 'queued' and attempts = 0;
+create index reports_waiting_by_tenant on reports (tenant_id, priority, turn) where status = 'queued' and attempts = 0;

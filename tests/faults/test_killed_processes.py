@@ -1,0 +1,52 @@
+"""Faults 1 and 2: processes that are killed, one after another and all at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+from faults import Site, check, send_runs, told, upload_some, wait_until_under_way
+from stack import eventually
+
+ACTORS = ("ray::AnalysisWorker", "ray::ReportWorker", "ray::EventRelay")
+TASKS = ("ray::analyse_object", "ray::render_report")
+
+
+def kill(site: Site, title: str) -> int:
+    """How many there were."""
+    found = site.stack.processes(title)
+    for process in found:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    return len(found)
+
+
+def test_every_process_that_works_in_turn(site: Site) -> None:
+    began = time.monotonic()
+    load = send_runs(site, upload_some(site), 36)
+    wait_until_under_way(site)
+    for actor in ACTORS:
+        assert kill(site, actor) == 1
+        time.sleep(2.0)
+    eventually(lambda: site.stack.processes(ACTORS[0]), 60, "a new worker")
+    for title in TASKS:
+        eventually(lambda title=title: kill(site, title), 60, f"a process of {title}")  # type: ignore[misc]
+    found = check(site, load)
+    assert len(load.runs) == 36
+    told("SIGKILL of every actor in turn, then of processes that compute", found, began)
+
+
+def test_everything_at_once(site: Site) -> None:
+    """The whole installation dies, as in a power cut: Ray, gateway, services. `orthoray up` goes on from the rows."""
+    began = time.monotonic()
+    load = send_runs(site, upload_some(site))
+    wait_until_under_way(site)
+    kill(site, "")
+    assert site.stack.process is not None
+    site.stack.process.wait()
+    eventually(lambda: not site.stack.processes(), 30, "the end of all processes")
+    site.stack.process = None
+    site.stack.start()
+    told("SIGKILL of the whole cluster and the gateway", check(site, load), began)
