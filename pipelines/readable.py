@@ -22,7 +22,7 @@ from orthoray.storage.base import Storage
 from orthoray.storage.local import LocalStorage
 from pipelines.planning import Plan
 from pipelines.single import obstacle
-from pipelines.windows import RemoteFile, describe_object, fetch, sparse_files
+from pipelines.windows import RemoteFile, describe_object, fetch, same_version, sparse_files
 
 # Below this a file is fetched whole: to describe it first would cost as much as the bytes that are saved.
 SMALL_BYTES = 4 << 20
@@ -129,7 +129,5 @@ def _filled(storage: Storage, file: RemoteFile, path: Path, wanted: Spans) -> Pa
 
 
 def _fill(storage: Storage, file: RemoteFile, path: Path, spans: Sequence[Span]) -> None:
-    if storage.stat(file.bucket, file.key).etag != file.etag:
-        raise Unavailable("The image was replaced while it was being read: try again.")
-    with path.open("r+b") as target:
+    with path.open("r+b") as target, same_version(storage, file.bucket, file.key, file.etag):
         fetch(storage, file.bucket, file.key, spans, target)
