@@ -85,7 +85,7 @@ class RemoteFiles:
             for file, path, wanted in zip(self.files, paths, numbers, strict=True):
                 if wanted is not None and not wanted:
                     continue
-                with path.open("r+b") as target, _same_version(storage, file.bucket, file.key, file.etag):
+                with path.open("r+b") as target, same_version(storage, file.bucket, file.key, file.etag):
                     spans = window_spans(target, file.size, window, wanted)
                     fetch(storage, file.bucket, file.key, spans, target)
             yield paths
@@ -101,7 +101,7 @@ def remote_files(config: StorageConfig, objects: Iterable[tuple[str, str]]) -> R
 
 
 @contextmanager
-def _same_version(storage: Storage, bucket: str, key: str, etag: str | None) -> Iterator[None]:
+def same_version(storage: Storage, bucket: str, key: str, etag: str | None) -> Iterator[None]:
     """Raises `Unavailable` where an object is not that version any more once it has been read.
 
     Asked afterwards: what was replaced between two ranges would give pixels of both, or look like a damaged file.
@@ -122,7 +122,7 @@ def _check_version(storage: Storage, bucket: str, key: str, etag: str | None) ->
 def describe_object(storage: Storage, bucket: str, key: str) -> RemoteFile:
     """A TIFF in storage with the bytes that describe it. Raises as `remote_files`."""
     found = storage.stat(bucket, key)
-    with _same_version(storage, bucket, key, found.etag), storage.open(bucket, key) as file:
+    with same_version(storage, bucket, key, found.etag), storage.open(bucket, key) as file:
         header = []
         for start, stop in header_spans(file, found.size):
             file.seek(start)
