@@ -88,6 +88,7 @@ def worker_of(kind: type[Any], service: Service) -> Any:
     worker._few, worker._callbacks = asyncio.Semaphore(2), None
     worker._analysis = worker._report = service
     worker._attempts = compute.Attempts("work", service.end_attempt)
+    worker._callbacks = None
     return worker
 
 
