@@ -84,6 +84,7 @@ def worker_of(kind: type[Any], service: Service) -> Any:
     worker._storage, worker._large_pixels = StorageConfig(root=Path("storage")), 100
     worker._analysis = worker._report = service
     worker._attempts = compute.Attempts("work", service.end_attempt)
+    worker._callbacks = None
     return worker
 
 
