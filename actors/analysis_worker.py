@@ -17,7 +17,7 @@ from orthoray.contracts import Outcome, Priority, ReportRequest
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
 from orthoray.ports import AnalysisPort, ReportPort, RunOrder
-from orthoray.queue import RETRY, Queue
+from orthoray.queue import RETRY, RETRY_COMPUTE, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
@@ -55,7 +55,7 @@ class AnalysisWorker(QueueWorker):
         super().__init__(dsn, redis_url, compute)
 
     def register(self, queue: Queue) -> None:
-        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY)
+        @queue.app.task(name=ANALYSE.name, queue=ANALYSE.queue, retry=RETRY_COMPUTE)
         async def analyse(run_id: str) -> None:
             await self._analyse(UUID(run_id))
 

@@ -9,7 +9,7 @@ from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
 from orthoray.moments import seconds_since
 from orthoray.ports import ReportOrder, ReportPort
-from orthoray.queue import RETRY, Queue
+from orthoray.queue import RETRY, RETRY_COMPUTE, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
@@ -31,7 +31,7 @@ class ReportWorker(QueueWorker):
         super().__init__(dsn, redis_url, compute)
 
     def register(self, queue: Queue) -> None:
-        @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY)
+        @queue.app.task(name=RENDER_REPORT.name, queue=RENDER_REPORT.queue, retry=RETRY_COMPUTE)
         async def render(report_id: str) -> None:
             await self._render(UUID(report_id))
 

@@ -22,7 +22,7 @@ from procrastinate.worker import Worker
 from orthoray.database import Connection, read_queries
 from orthoray.telemetry import IDS, step
 
-__all__ = ["RETRY", "RETRY_SOON", "Backlog", "JobContext", "Pace", "Queue", "Retry", "Slots"]
+__all__ = ["RETRY", "RETRY_COMPUTE", "RETRY_SOON", "Backlog", "JobContext", "Pace", "Queue", "Retry", "Slots"]
 
 LISTEN_AGAIN_S = 1.0
 SQL = read_queries(Path(__file__).with_name("queue.sql"))
@@ -53,13 +53,18 @@ class Retry(BaseRetryStrategy):
     decision, and those that failed together do not all come back together."""
 
     longest: int = 60
+    steps_back: int = 0
+    """How much the priority sinks each time: what kills its process again and again shall not be the first each time."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         wait = min(2.0 ** min(1 + job.attempts, 16), self.longest) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-        return RetryDecision(retry_in={"milliseconds": int(1000 * wait)})
+        priority = job.priority - self.steps_back if self.steps_back else None
+        return RetryDecision(retry_in={"milliseconds": int(1000 * wait)}, priority=priority)
 
 
 RETRY = Retry()
+# Ten turns (`orthoray.turns`).
+RETRY_COMPUTE = Retry(steps_back=20)
 RETRY_SOON = Retry(longest=5)
 
 
@@ -175,11 +180,15 @@ class Queue:
 
 
 async def _put_back(
-    app: procrastinate.App, job: Job, worker_id: int | None, at: datetime | None = None
+    app: procrastinate.App, job: Job, worker_id: int | None, decision: RetryDecision | None = None
 ) -> bool:
     """Whether the job was this worker's still (None: of one that is known no more)."""
     found = await app.connector.execute_query_all_async(
-        SQL["put_back_own"], job_id=job.id, worker_id=worker_id, retry_at=at or datetime.now(UTC)
+        SQL["put_back_own"],
+        job_id=job.id,
+        worker_id=worker_id,
+        retry_at=(decision and decision.retry_at) or datetime.now(UTC),
+        priority=decision and decision.priority,
     )
     return bool(found)
 
@@ -254,7 +263,7 @@ class _Worker(Worker):
         # The original would do it whosever the job is by now: a worker that was taken for dead would take it from its successor.
         try:
             if retry_decision:
-                kept = await _put_back(self.app, job, self.worker_id, retry_decision.retry_at)
+                kept = await _put_back(self.app, job, self.worker_id, retry_decision)
             else:
                 kept = await _finish(self.app, job, self.worker_id, status)
             self._job_ids_to_abort.pop(job.id or 0, None)

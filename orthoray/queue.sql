@@ -15,7 +15,7 @@ with own as (
     where id = %(job_id)s and status = 'doing' and worker_id is not distinct from %(worker_id)s
     for update
 )
-select id, procrastinate_retry_job_v2(id, %(retry_at)s, null, null, null) from own
+select id, procrastinate_retry_job_v2(id, %(retry_at)s, %(priority)s, null, null) from own
 
 -- name: finish_own
 -- The same for its end.

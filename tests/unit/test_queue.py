@@ -14,7 +14,17 @@ from procrastinate.utils import utcnow
 from procrastinate.worker import Worker
 from structlog.testing import capture_logs
 
-from orthoray.queue import RETRY, RETRY_SOON, Pace, Queue, Retry, Slots, _in_its_context, _Worker
+from orthoray.queue import (
+    RETRY,
+    RETRY_COMPUTE,
+    RETRY_SOON,
+    Pace,
+    Queue,
+    Retry,
+    Slots,
+    _in_its_context,
+    _Worker,
+)
 from orthoray.tasks import CLEAN_UP_RUN
 from orthoray.telemetry import step
 
@@ -33,6 +43,11 @@ def test_waits_grow_up_to_an_end() -> None:
     for retry, meant in ((RETRY, [2, 4, 8, 16, 32, 60, 60]), (RETRY_SOON, [2, 4, 5, 5, 5, 5, 5])):
         for wait, middle in zip(waits(retry, [*range(6), 10**6]), meant, strict=True):
             assert 0.75 * middle - 1.5 <= wait <= 1.25 * middle
+    job = Job(id=1, queue="compute", lock=None, queueing_lock=None, task_name="a", priority=-7, attempts=3)
+    priorities = [
+        retry.get_retry_decision(exception=Exception(), job=job).priority for retry in (RETRY, RETRY_COMPUTE)
+    ]
+    assert priorities == [None, -27], "what computes steps back"
     assert len({round(wait) for wait in waits(RETRY, [5] * 50)}) > 5, "not all at once"
 
 
