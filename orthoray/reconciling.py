@@ -8,12 +8,12 @@ moment is younger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -66,6 +66,13 @@ class Claim:
     keys: tuple[str, ...]
     row: str
     remedy: str
+
+
+def known_of(ids: Mapping[str, UUID], rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Those of the keys `ids`, each with the id in its name, that one of `rows` (`id`, `keys`) may want: its result, or without
+    one everything."""
+    wanted = {row["id"]: row["keys"] for row in rows}
+    return {key for key, of in ids.items() if of in wanted and (wanted[of] is None or key in wanted[of])}
 
 
 class Shelf(Protocol):

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from orthoray.database import Pool, fetch_all, read_queries
 from orthoray.keys import UUID_PATTERN
-from orthoray.reconciling import Claim
+from orthoray.reconciling import Claim, known_of
 
 SQL = read_queries(Path(__file__).with_name("reconcile.sql"))
 _OURS = re.compile(
-    rf"(?:[^/]+/)?(?:heatmaps/({UUID_PATTERN})\.png|indices/({UUID_PATTERN})\.tif|batches/({UUID_PATTERN})/.+)"
+    rf"(?:[^/]+/)?(?:heatmaps/({UUID_PATTERN})(?:-\d+)?\.png|indices/({UUID_PATTERN})(?:-\d+)?\.tif|batches/({UUID_PATTERN})/.+)"
 )
 
 
@@ -32,8 +32,7 @@ class RunShelf:
             key: UUID(next(filter(None, match.groups()))) for key in keys if (match := _OURS.fullmatch(key))
         }
         rows = await fetch_all(self._pool, SQL["find_known_runs"], {"ids": list({*ids.values()})})
-        there = {row["id"] for row in rows}
-        return {key for key, run_id in ids.items() if run_id in there}
+        return known_of(ids, rows)
 
     async def claims(self, after: UUID | None, limit: int) -> list[Claim]:
         rows = await fetch_all(self._pool, SQL["list_results"], {"after": after, "limit": limit})

@@ -1,7 +1,9 @@
 -- name: find_known_runs
-select id from analysis_runs where id = any(%(ids)s) and status in ('queued', 'processing', 'completed')
-union
-select id from batches where id = any(%(ids)s)
+-- `keys` null: all objects named after it may be wanted.
+select id, case when status = 'completed' then array[heatmap_key, index_key] end as keys
+from analysis_runs where id = any(%(ids)s) and status in ('queued', 'processing', 'completed')
+union all
+select id, null from batches where id = any(%(ids)s)
 
 -- name: list_results
 select id, tenant_id, heatmap_key, index_key from analysis_runs

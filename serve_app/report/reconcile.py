@@ -9,10 +9,10 @@ from uuid import UUID
 
 from orthoray.database import Pool, fetch_all, read_queries
 from orthoray.keys import UUID_PATTERN
-from orthoray.reconciling import Claim
+from orthoray.reconciling import Claim, known_of
 
 SQL = read_queries(Path(__file__).with_name("reconcile.sql"))
-_OURS = re.compile(rf"(?:[^/]+/)?reports/({UUID_PATTERN})\.pdf")
+_OURS = re.compile(rf"(?:[^/]+/)?reports/({UUID_PATTERN})(?:-\d+)?\.pdf")
 
 
 class ReportShelf:
@@ -28,8 +28,7 @@ class ReportShelf:
     async def known(self, keys: Sequence[str]) -> set[str]:
         ids = {key: UUID(match[1]) for key in keys if (match := _OURS.fullmatch(key))}
         rows = await fetch_all(self._pool, SQL["find_known_reports"], {"ids": list({*ids.values()})})
-        there = {row["id"] for row in rows}
-        return {key for key, report_id in ids.items() if report_id in there}
+        return known_of(ids, rows)
 
     async def claims(self, after: UUID | None, limit: int) -> list[Claim]:
         rows = await fetch_all(self._pool, SQL["list_documents"], {"after": after, "limit": limit})

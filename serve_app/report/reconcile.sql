@@ -1,5 +1,7 @@
 -- name: find_known_reports
-select id from reports where id = any(%(ids)s) and status in ('queued', 'processing', 'completed')
+-- `keys` null: all objects named after it may be wanted.
+select id, case when status = 'completed' then array[report_key] end as keys
+from reports where id = any(%(ids)s) and status in ('queued', 'processing', 'completed')
 
 -- name: list_documents
 select id, report_key from reports

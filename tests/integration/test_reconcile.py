@@ -45,7 +45,9 @@ async def reported(services: Services, run_id: object) -> ReportOrder:
     order = await services.report.start_report(report.id)
     assert order is not None
     services.storage.put_bytes("reports", report_key("default", report.id), b"%PDF")
-    await services.report.complete_report(report.id, "reports", report_key("default", report.id))
+    await services.report.complete_report(
+        report.id, order.attempt, "reports", report_key("default", report.id)
+    )
     return order
 
 
@@ -78,6 +80,7 @@ async def test_all_is_well(services: Services) -> None:
 
 async def test_orphans_are_found_and_removed(services: Services) -> None:
     kept = await services.register()
+    completed = await services.completed()
     cancelled = await services.run()
     await services.analysis.delete("default", cancelled.id)
     orphans = {
@@ -89,6 +92,7 @@ async def test_orphans_are_found_and_removed(services: Services) -> None:
         },
         "analysis": {
             put(services, "heatmaps", heatmap_key("default", cancelled.id)),
+            put(services, "heatmaps", heatmap_key("default", completed.id, 2)),
             put(services, "heatmaps", index_key("farm", uuid4())),
             put(services, "heatmaps", f"batches/{uuid4()}/index/a.tif"),
         },
