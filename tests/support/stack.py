@@ -81,7 +81,7 @@ class Stack:
         self.work = self.folder / "work"
         self.work.mkdir()
         self.log = self.folder / "up.log"
-        self.port, self.dashboard_port = _lasting_port(), _lasting_port()
+        self.port, self.dashboard_port = lasting_port(), lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}
         self.environment = {
@@ -206,7 +206,7 @@ class Stack:
         return [sys.executable, "-m", "serve_app.cli", *words]
 
 
-def _lasting_port() -> int:
+def lasting_port() -> int:
     """A free port below those that the system gives away by itself, so that it stays free until the product takes it."""
     return next(
         port
