@@ -12,6 +12,7 @@ import pytest
 import rasterio
 from faults import DEADLY, ENDLESS, Load, Site, check, send_runs, told, upload_some
 from journey import finished, start_run, upload
+from rasterio.transform import Affine
 from rasterio.windows import Window
 from scenes import photo
 from stack import eventually
@@ -71,7 +72,8 @@ def test_a_deletion_stops_a_compute_that_never_looks_up(site: Site, way: str) ->
 def test_a_cancelled_large_run_takes_its_blocks_with_it(site: Site, tmp_path: Path) -> None:
     path, side = tmp_path / "large.tif", 14_000
     profile = {"driver": "GTiff", "width": side, "height": side, "count": 4, "dtype": "uint8", "tiled": True}
-    with rasterio.open(path, "w", **profile, compress="deflate", zlevel=1) as target:
+    place = {"crs": "EPSG:32635", "transform": Affine(0.1, 0, 500_000, 0, -0.1, 5_200_000)}
+    with rasterio.open(path, "w", **profile, **place, compress="deflate", zlevel=1) as target:
         target.descriptions = ("red", "green", "blue", "nir")
         # Packs well, so that it is soon uploaded; what takes long is the compute.
         piece = np.broadcast_to(np.arange(1, 5, dtype=np.uint8)[:, None, None] * 20, (4, 1024, side))
