@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -305,8 +306,13 @@ class Runs(RuleBasedStateMachine):
         )
 
 
-def test_no_order_of_events_makes_a_run_wrong(dsns: Mapping[str, str], tmp_path: Path) -> None:
+def test_no_order_of_events_makes_a_run_wrong(
+    dsns: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing here has to survive the machine, and thousands of small commits would wait for its disk.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     connection = psycopg.connect(dsns["analysis"], autocommit=True, row_factory=dict_row)
+    connection.execute("alter role current_user set synchronous_commit = off")
     with asyncio.Runner() as runner, connection:
         opened = open_services(dsns, tmp_path)
         Runs.runner, Runs.services = runner, runner.run(opened.__aenter__())
@@ -317,6 +323,7 @@ def test_no_order_of_events_makes_a_run_wrong(dsns: Mapping[str, str], tmp_path:
                 Runs, settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
             )
         finally:
+            connection.execute("alter role current_user reset synchronous_commit")
             runner.run(opened.__aexit__(None, None, None))
 
 

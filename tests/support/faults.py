@@ -158,7 +158,7 @@ def send_runs(site: Site, images: list[str], count: int = 30) -> Load:
     return load
 
 
-def wait_for_the_end(site: Site, timeout_s: float = 240) -> None:
+def wait_for_the_end(site: Site, timeout_s: float = 420) -> None:
     """Return when nothing is open in any database, and no job is due."""
     eventually(lambda: not _open(site), timeout_s, f"the end of everything: {_open(site)}")
 
@@ -185,7 +185,7 @@ def _open(site: Site) -> dict[str, int]:
     return {"a database is away": 1}
 
 
-def check(site: Site, *loads: Load, timeout_s: float = 240) -> dict[str, Counter[str]]:
+def check(site: Site, *loads: Load, timeout_s: float = 420) -> dict[str, Counter[str]]:
     """Everything that was accepted has ended, once; rows, objects and events tell the same. The states, by kind."""
     wait_for_the_end(site, timeout_s)
     runs = {str(row["id"]): row for row in site.query("analysis", "select * from analysis_runs")}
