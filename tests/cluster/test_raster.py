@@ -226,8 +226,11 @@ def s3_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageConfi
 
 
 def outcome_of(config: StorageConfig, order: RunOrder, task: Any) -> Outcome:
-    *steps, outcome = (ray.get(reference) for reference in task.remote(config, order, {}))
-    assert steps == sorted(steps)
+    node, *steps, outcome = (ray.get(reference) for reference in task.remote(config, order, {}))
+    assert isinstance(node, str)
+    # where one task hands over to another, its node is told too
+    fractions = [step for step in steps if not isinstance(step, str)]
+    assert fractions == sorted(fractions)
     assert isinstance(outcome, Outcome)
     return outcome
 
