@@ -21,6 +21,7 @@ from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.tenants import per_tenant
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository, Started
@@ -28,6 +29,7 @@ from serve_app.report.repository import ReportRepository, Started
 log = structlog.get_logger(__name__)
 
 
+@per_tenant(for_all={"start_report", "complete_report", "end_attempt", "census", "reconcile", "check"})
 class ReportService:
     """See `orthoray.ports.ReportPort`."""
 
