@@ -159,7 +159,8 @@ class AnalysisService:
             await self.clean_up(tenant, run.id)
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
-        async with transaction(self._pool) as connection:
+        # Whether it is there at all, whoever's it is: what belongs to it must stay.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             found = await self._rows.keys(connection, run_id)
             last = await attempts.last_number(connection, run_id)
         kept, under_way = found or (set(), 0)

@@ -21,7 +21,7 @@ from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_store
 from orthoray.tasks import CLEAN_UP_IMAGERY
-from orthoray.tenants import per_tenant
+from orthoray.tenants import ALL_TENANTS, per_tenant
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 from pipelines.facts import PREVIEW_SIDE, describe
 from pipelines.readable import for_preview
@@ -276,7 +276,8 @@ class ImageryService:
 
     async def _remove_unused(self, tenant: str, imagery_id: UUID, keys: Sequence[str]) -> None:
         """Objects `keys`, and those in the imagery's own folder, that no imagery uses; its thumbnail where it has no row."""
-        async with transaction(self._pool) as connection:
+        # Whoever uses an object, it stays.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             await lock_imagery(connection, imagery_id)
             prefix = imagery_prefix(tenant, imagery_id)
             own = await asyncio.to_thread(

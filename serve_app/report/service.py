@@ -21,7 +21,7 @@ from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
-from orthoray.tenants import per_tenant
+from orthoray.tenants import ALL_TENANTS, per_tenant
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository, Started
@@ -113,7 +113,8 @@ class ReportService:
             await self.clean_up(tenant, report)
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
-        async with transaction(self._pool) as connection:
+        # Whether it is there at all, whoever's it is: what belongs to it must stay.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             found = await self._rows.keys(connection, report_id)
             last = await attempts.last_number(connection, report_id)
         kept, under_way = found or (set(), 0)
