@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from orthoray.errors import ConfigurationError, Unavailable
+from orthoray.tenants import ALL_TENANTS, acting_tenant
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
@@ -23,6 +24,11 @@ Pool = AsyncConnectionPool[Connection]
 _MIGRATION_LOCK = 0x0_57_40_12_A7
 # How long a migration waits for a lock of somebody else. Each of its steps takes less than a second.
 LOCK_TIMEOUT_S = 60.0
+# Row-level security shows a transaction the rows of this tenant; without it none (`tenants.sql`).
+_ACT_FOR: LiteralString = "select set_config('orthoray.tenant', %s, true)"
+_GUARD_TENANTS: LiteralString = Path(__file__).with_name("tenants.sql").read_text(encoding="utf-8")
+# For connections of the command line and of maintenance, as libpq's `options`.
+ALL_ROWS = f"-c orthoray.tenant={ALL_TENANTS}"
 _HEADER = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
@@ -62,14 +68,18 @@ async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool, *, tenant: str | None = None) -> AsyncIterator[Connection]:
     """A connection in one transaction, committed when the block ends well.
+
+    It sees the rows of `tenant`; None: of the acting one (`orthoray.tenants`).
 
     Raises:
         Unavailable: the database does not answer.
     """
     try:
         async with pool.connection() as connection, connection.transaction():
+            if (seen := tenant or acting_tenant()) is not None:
+                await connection.execute(_ACT_FOR, [seen])
             yield connection
     except (psycopg.OperationalError, PoolTimeout, ConnectorException) as error:
         if isinstance(error, ConnectorException) and not isinstance(
@@ -133,7 +143,8 @@ def migrate(dsn: str, folder: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -
     """Bring a database to the newest schema; returns the names of the steps that were applied.
 
     Steps are `folder/NNNN_name.sql` in order, after the queue's own schema. Each runs in its own transaction together with
-    its entry in `schema_migrations`; an advisory lock makes a second migrator wait.
+    its entry in `schema_migrations`; an advisory lock makes a second migrator wait. Every table that names a tenant then has its
+    row-level security.
 
     Raises:
         ConfigurationError: the database cannot be reached, or was made by a newer version, or somebody has held a lock on it
@@ -143,7 +154,7 @@ def migrate(dsn: str, folder: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -
     steps |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9]*.sql"))}
     applied = []
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=ALL_ROWS) as connection:
             connection.execute(
                 "select set_config('lock_timeout', %s, false)", [f"{lock_timeout_s * 1000:.0f}ms"]
             )
@@ -164,6 +175,8 @@ def migrate(dsn: str, folder: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -
                     connection.execute(sql)
                     connection.execute("insert into schema_migrations (name) values (%s)", [name])
                 applied.append(name)
+            with connection.transaction():
+                connection.execute(_GUARD_TENANTS)
     except psycopg.errors.LockNotAvailable as error:
         raise ConfigurationError(
             f"Another session has held a lock on the database for more than {lock_timeout_s:g} s: wait until a migration that is "

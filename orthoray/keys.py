@@ -14,6 +14,11 @@ def _of_tenant(tenant: str, key: str) -> str:
     return key if tenant == DEFAULT_TENANT else f"{tenant}/{key}"
 
 
+def belongs_to(tenant: str, key: str) -> bool:
+    """Whether the key can be of this tenant's object; of the default tenant's, whose keys have no common beginning, any can."""
+    return tenant == DEFAULT_TENANT or key.startswith(f"{tenant}/")
+
+
 def imagery_prefix(tenant: str, imagery_id: UUID) -> str:
     """The folder of an imagery's files, with its closing slash."""
     return _of_tenant(tenant, f"imagery/{imagery_id}/")

@@ -73,10 +73,34 @@ class ImageryQuery(BaseModel):
 
 
 class Caller(BaseModel):
-    """Who is asking."""
+    """Who is asking, and what they may do. `key_id` of an API key, `subject` of a token."""
 
     tenant: str
     key_id: UUID | None = None
+    subject: str | None = None
+    scopes: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """As logs and the audit name them."""
+        if self.key_id:
+            return f"key:{self.key_id}"
+        return f"token:{self.subject}" if self.subject else "anybody"
+
+
+class Write(BaseModel):
+    """An entry of the audit: a request that changes something, and how it ended; without a status that is not known."""
+
+    id: UUID
+    caller: str
+    method: str
+    path: str
+    request_id: str | None = None
+    route: str | None = None
+    ids: dict[str, str] = Field(default_factory=dict)
+    location: str | None = None
+    status: int | None = None
 
 
 class RunOrder(BaseModel):
@@ -147,6 +171,9 @@ class ImageryPort(Protocol):
 
     async def reconcile(self, order: ReconcileOrder) -> Reconciled:
         """Compare rows with objects, those of all tenants."""
+
+    async def record_write(self, tenant: str, write: Write) -> None:
+        """Keep an entry of the audit; called again with its status, complete it."""
 
     async def check(self) -> Mapping[str, str]:
         """What does not answer, by name, with the reason."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +17,8 @@ from orthoray.errors import ConfigurationError
 from orthoray.storage.config import StorageConfig
 
 SERVICES = ("imagery", "analysis", "report")
+MIN_SECRET_BYTES = 32
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
 class Settings(BaseSettings):
@@ -29,6 +33,13 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     serve_ingress: Literal["proxy", "haproxy"] = "proxy"
     auth_mode: Literal["key", "none"] = "key"
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant_claim: str = Field(default="tenant", min_length=1)
+    jwt_hs256_secret: SecretStr | None = None
+    cors_origins: str | None = None
+    behind_https: bool = False
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_object_bytes: int = Field(default=64 * 1024**3, ge=1)
@@ -127,6 +138,52 @@ class Settings(BaseSettings):
                 "or none of them for the built-in PostgreSQL"
             )
         return self
+
+    @model_validator(mode="after")
+    def _tokens_are_safe(self) -> Settings:
+        secret = self.jwt_hs256_secret.get_secret_value() if self.jwt_hs256_secret else None
+        if not (self.jwt_jwks_url or secret):
+            if self.jwt_issuer or self.jwt_audience:
+                raise ValueError(
+                    "JWT_ISSUER or JWT_AUDIENCE is set: set JWT_JWKS_URL too, whose keys tokens are signed with"
+                )
+            return self
+        if self.jwt_jwks_url and secret:
+            raise ValueError("set JWT_JWKS_URL or, for development, JWT_HS256_SECRET, not both")
+        if not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError(
+                "tokens are taken: set JWT_ISSUER and JWT_AUDIENCE, for a token for another service must not open this one"
+            )
+        if self.jwt_jwks_url:
+            place = urlsplit(self.jwt_jwks_url)
+            if place.scheme != "https" and not (place.scheme == "http" and is_loopback(place.hostname or "")):
+                raise ValueError(
+                    "JWT_JWKS_URL must be https://...: whoever changes its answer on the way can make tokens"
+                )
+        if secret:
+            if not is_loopback(self.gateway_host) or self.serve_ingress == "haproxy":
+                raise ValueError(
+                    "JWT_HS256_SECRET is for development: set GATEWAY_HOST=127.0.0.1 and SERVE_INGRESS=proxy, or JWT_JWKS_URL"
+                )
+            if len(secret.encode()) < MIN_SECRET_BYTES:
+                raise ValueError(
+                    f"JWT_HS256_SECRET has fewer than {MIN_SECRET_BYTES} bytes: make one with `openssl rand -hex 32`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Settings:
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"CORS_ORIGINS: {origin!r} is no origin: write https://maps.example.org,https://other.example"
+                )
+        return self
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may call the API in a browser."""
+        return tuple(part.strip() for part in (self.cors_origins or "").split(",") if part.strip())
 
     @property
     def external_databases(self) -> bool:

@@ -18,6 +18,7 @@ from serve_app.analysis.deployment import AnalysisDeployment
 from serve_app.config import ServiceConfig, service_configs
 from serve_app.gateway.context import GatewayConfig
 from serve_app.gateway.deployment import Gateway
+from serve_app.gateway.tokens import TokenConfig
 from serve_app.imagery.deployment import ImageryDeployment
 from serve_app.report.deployment import ReportDeployment
 from serve_app.workers import BESIDE_SERVICES, worker_actor
@@ -84,6 +85,9 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         max_object_bytes=settings.max_object_bytes,
         imagery_bucket=storage.imagery,
         proxy_adds_request_id=True,
+        tokens=_tokens(settings),
+        cors_origins=settings.origins,
+        is_behind_https=settings.behind_https,
     )
     return serve.deployment(name="api-gateway", **options)(Gateway).bind(
         gateway, storage, imagery, analysis, report
@@ -102,13 +106,26 @@ def _service(
     return decorate(deployed).bind(configs[name])
 
 
+def _tokens(settings: Settings) -> TokenConfig | None:
+    if not (settings.jwt_issuer and settings.jwt_audience):
+        return None
+    return TokenConfig(
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        tenant_claim=settings.jwt_tenant_claim,
+        jwks_url=settings.jwt_jwks_url,
+        secret=settings.jwt_hs256_secret.get_secret_value() if settings.jwt_hs256_secret else None,
+    )
+
+
 def build(arguments: Mapping[str, str]) -> Application:
     """For `serve deploy` and `serve run serve_app.app:build`: settings come from the environment and `.env`.
 
     The databases have to be migrated and a key made before, which `orthoray up` and `orthoray migrate --first-key` do.
 
     Raises:
-        ConfigurationError: no databases are named, or AUTH_MODE=none, since it is Serve that binds the port here.
+        ConfigurationError: no databases are named, or AUTH_MODE=none or a secret for tokens, since it is Serve that binds the
+            port here.
     """
     settings = load_settings(overrides={name.lower(): value for name, value in arguments.items()})
     if not settings.external_databases:
@@ -118,5 +135,9 @@ def build(arguments: Mapping[str, str]) -> Application:
     if settings.auth_mode == "none":
         raise ConfigurationError(
             "AUTH_MODE=none works with `orthoray up` only, which keeps the gateway on loopback."
+        )
+    if settings.jwt_hs256_secret:
+        raise ConfigurationError(
+            "JWT_HS256_SECRET works with `orthoray up` only, which keeps the gateway on loopback: set JWT_JWKS_URL."
         )
     return application(settings, {service: settings.dsn(service) for service in SERVICES})

@@ -1,4 +1,4 @@
-"""The command line: `orthoray up | down | status | doctor | migrate | deploy | import | batch | analyze`."""
+"""The command line: `orthoray up | down | status | doctor | key | audit | migrate | deploy | import | batch | analyze`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+keys = typer.Typer(help="Make, show and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys, name="key")
 notes = Console(stderr=True, highlight=False)
 
 
@@ -101,6 +103,67 @@ def status() -> None:
     from serve_app.local import foreground
 
     sys.exit(0 if foreground.show_status(load_settings(), notes=notes) else 1)
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="what the key is for", show_default=False)],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="what it allows, as often as needed: imagery:read, imagery:write, analysis:run ..."
+        ),
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="90d, 12h, 30m, 8w or never")] = None,
+    tenant: Annotated[str, typer.Option(help="whose data it opens")] = "default",
+) -> None:
+    """Make an API key and print it, once."""
+    from serve_app.local import keychain
+
+    made = keychain.create_key(
+        load_settings(), name=name, scopes=scope or [], expires=expires, tenant=tenant, notes=notes
+    )
+    typer.echo(made)
+
+
+@keys.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="of this tenant only")] = None,
+) -> None:
+    """Show the API keys: what they allow, until when, and when they were last used."""
+    from serve_app.local import keychain
+
+    Console(highlight=False).print(keychain.list_keys(load_settings(), tenant))
+
+
+@keys.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="its first characters as `list` shows them, its name or its id")],
+) -> None:
+    """End an API key; requests with it are refused after 15 seconds at most."""
+    from serve_app.local import keychain
+
+    keychain.revoke_key(load_settings(), key, notes)
+
+
+@app.command()
+def audit(
+    tenant: Annotated[str | None, typer.Option(help="of this tenant only")] = None,
+    since: Annotated[str, typer.Option(help="how far back: 7d, 12h, 30m, 8w")] = "7d",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="how many at most")] = 100,
+    keep: Annotated[
+        str | None, typer.Option(help="instead remove what is older than this: 400d", show_default=False)
+    ] = None,
+) -> None:
+    """Show who changed what through the API, newest first."""
+    from serve_app.local import auditing
+
+    settings = load_settings()
+    if keep is not None:
+        auditing.forget_writes(settings, keep, notes)
+    else:
+        table = auditing.list_writes(settings, tenant=tenant, since=since, limit=limit)
+        Console(highlight=False).print(table)
 
 
 @app.command()

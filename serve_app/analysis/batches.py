@@ -30,6 +30,7 @@ from orthoray.errors import NotFound, WrongState
 from orthoray.keys import batch_prefix
 from orthoray.pages import decode_cursor, split_page
 from orthoray.storage.config import StorageConfig
+from orthoray.tenants import per_tenant
 
 SQL = read_queries(Path(__file__).with_name("batches.sql"))
 # Six missed signs of life: a node or this service may have been lost meanwhile, and the job goes on.
@@ -39,6 +40,22 @@ KIND = "batch"
 """What metrics call the images of batches."""
 
 
+# What a batch's own job does with its id, which it got for its tenant.
+_OF_JOBS = {
+    "storage_config",
+    "enlist",
+    "end_listing",
+    "beat",
+    "waiting_items",
+    "start_item",
+    "complete_item",
+    "fail_item",
+    "batch_items",
+    "close_batch",
+}
+
+
+@per_tenant(for_all=_OF_JOBS)
 class BatchService:
     """See `orthoray.ports.BatchPort`. Every change of an item is conditional on its content and state."""
 

@@ -30,6 +30,7 @@ from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
+from orthoray.tenants import ALL_TENANTS, per_tenant
 from pipelines.planning import plan_of_record
 from serve_app.analysis.reconcile import RunShelf
 from serve_app.analysis.repository import RunRepository
@@ -40,6 +41,20 @@ NO_CALLBACKS = "This installation sends no callbacks: its operator has to set WE
 log = structlog.get_logger(__name__)
 
 
+_OF_WORKERS = {
+    "start_run",
+    "report_progress",
+    "complete_run",
+    "end_attempt",
+    "start_callback",
+    "end_callback",
+    "census",
+    "reconcile",
+    "check",
+}
+
+
+@per_tenant(for_all=_OF_WORKERS)
 class AnalysisService:
     """See `orthoray.ports.AnalysisPort`."""
 
@@ -88,7 +103,8 @@ class AnalysisService:
             "imagery_bucket": imagery.bucket,
             "imagery_object_key": imagery.object_key,
         }
-        async with transaction(self._pool) as connection:
+        # A run's turn depends on what waits of all tenants.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             run, priority = await self._rows.insert(connection, tenant, values, imagery)
             await ANALYSE.defer(self._queue, connection, priority=priority, run_id=str(run.id))
             await self._tell(connection, "analysis.requested", run, tenant)
@@ -143,7 +159,8 @@ class AnalysisService:
             await self.clean_up(tenant, run.id)
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
-        async with transaction(self._pool) as connection:
+        # Whether it is there at all, whoever's it is: what belongs to it must stay.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             found = await self._rows.keys(connection, run_id)
             last = await attempts.last_number(connection, run_id)
         kept, under_way = found or (set(), 0)

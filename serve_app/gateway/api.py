@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_bytes_of, part_store
 from orthoray.telemetry import is_on
 from serve_app.gateway import problems
-from serve_app.gateway.auth import PUBLIC_PATHS, Authentication, Authenticator
+from serve_app.gateway.audit import Audit
+from serve_app.gateway.auth import Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
 from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
+from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
+from serve_app.gateway.tokens import verifier_of
 
 DESCRIPTION = """
 Upload an image, analyse it, read the result:
@@ -39,7 +44,9 @@ def create_api(
         version=version("orthoray"),
         description=DESCRIPTION,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
+        dependencies=[Depends(check_scope)],
     )
     app.state.services = services
     app.state.storage = storage
@@ -48,6 +55,7 @@ def create_api(
     problems.install(app)
     for module in (health, uploads, imagery, indices, runs, reports, batches):
         app.include_router(module.router)
+    check_table(app)
     # The last one added is the outermost.
     app.add_middleware(Head)
     app.add_middleware(
@@ -55,7 +63,12 @@ def create_api(
         max_upload_bytes=config.max_upload_bytes,
         max_part_bytes=part_bytes_of(config.max_object_bytes),
     )
-    app.add_middleware(Authentication, authenticator=Authenticator(services.imagery, config.auth_mode))
+    app.add_middleware(Audit, imagery=services.imagery)
+    authenticator = Authenticator(services.imagery, config.auth_mode, verifier_of(config.tokens))
+    app.add_middleware(Authentication, authenticator=authenticator)
+    if config.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=config.cors_origins, **CORS)
+    app.add_middleware(SecurityHeaders, is_behind_https=config.is_behind_https)
     app.add_middleware(RequestId, by_proxy=config.proxy_adds_request_id)
     if is_on():
         app.add_middleware(Traced)
@@ -80,7 +93,7 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         }
         components.setdefault("schemas", {})["Problem"] = _PROBLEM
         for path, operations in document["paths"].items():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 answers = operation["responses"]
                 answers.pop("422", None)
                 answers["default"] = {
@@ -89,7 +102,13 @@ def _openapi(app: FastAPI) -> dict[str, object]:
                         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
                     },
                 }
-                operation["security"] = [] if path in PUBLIC_PATHS else [{"apiKey": []}, {"bearer": []}]
+                # One requirement for each scope that is enough. OpenAPI 3.1 lets every scheme name roles.
+                wanted = NEEDED[f"{method.upper()} {path}"]
+                operation["security"] = [
+                    {scheme: [scope] if scope else []}
+                    for scheme in (() if path in PUBLIC_PATHS else ("apiKey", "bearer"))
+                    for scope in wanted or ("",)
+                ]
         app.openapi_schema = document
     return app.openapi_schema
 

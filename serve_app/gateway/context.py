@@ -12,6 +12,7 @@ from orthoray.pages import MAX_LIMIT
 from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore
+from serve_app.gateway.tokens import TokenConfig
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class GatewayConfig:
     imagery_bucket: str
     proxy_adds_request_id: bool = False
     max_object_bytes: int = 64 * 1024**3
+    tokens: TokenConfig | None = None
+    cors_origins: tuple[str, ...] = ()
+    is_behind_https: bool = False
 
 
 def _services(request: Request) -> Services:

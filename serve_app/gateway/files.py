@@ -10,6 +10,8 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from orthoray.errors import NotFound
+from orthoray.keys import belongs_to
 from orthoray.storage.base import Storage
 from serve_app.gateway.problems import problem
 
@@ -40,7 +42,13 @@ async def send_object(
     *,
     download: bool = False,
 ) -> Response:
-    """The object, or the one range of it that the request asks for; 304 when the client has it already."""
+    """The object, or the one range of it that the request asks for; 304 when the client has it already.
+
+    Raises:
+        NotFound: it is another tenant's, whatever row led here.
+    """
+    if not belongs_to(request.state.caller.tenant, key):
+        raise NotFound
     facts = await asyncio.to_thread(storage.stat, bucket, key)
     headers = {
         "Accept-Ranges": "bytes",

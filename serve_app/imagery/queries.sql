@@ -36,9 +36,49 @@ limit %(limit)s + 1
 delete from imagery where tenant_id = %(tenant)s and id = %(id)s returning *
 
 -- name: find_key
-select id, tenant_id from api_keys where sha256 = %(sha256)s and revoked_at is null
+select id, tenant_id, scopes, expires_at, revoked_at,
+       expires_at <= now() as is_expired,
+       coalesce(last_used_at < now() - interval '1 minute', true) as is_use_worth_noting
+from api_keys where sha256 = %(sha256)s
+
+-- name: note_use
+update api_keys set last_used_at = now()
+where id = %(id)s and coalesce(last_used_at < now() - interval '1 minute', true)
 
 -- name: insert_key
-insert into api_keys (id, tenant_id, name, prefix, sha256)
-values (%(id)s, %(tenant)s, %(name)s, %(prefix)s, %(sha256)s)
+insert into api_keys (id, tenant_id, name, prefix, sha256, scopes, expires_at)
+values (%(id)s, %(tenant)s, %(name)s, %(prefix)s, %(sha256)s, %(scopes)s, %(expires_at)s)
 on conflict (sha256) do nothing
+
+-- name: list_keys
+select id, tenant_id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at,
+       expires_at <= now() as is_expired
+from api_keys
+where (%(tenant)s::text is null or tenant_id = %(tenant)s)
+order by created_at, id
+
+-- name: keys_called
+select id, tenant_id, name, prefix, revoked_at from api_keys
+where id::text = %(word)s or prefix = %(word)s or name = %(word)s
+order by created_at, id
+
+-- name: revoke_key
+update api_keys set revoked_at = now() where id = %(id)s and revoked_at is null
+
+-- name: record_write
+insert into audit_log (id, tenant_id, caller, method, path, route, ids, location, status, request_id)
+values (%(id)s, %(tenant)s, %(caller)s, %(method)s, %(path)s, %(route)s, %(ids)s, %(location)s, %(status)s, %(request_id)s)
+on conflict (id) do update
+set route = excluded.route, ids = excluded.ids, location = excluded.location, status = excluded.status,
+    ended_at = clock_timestamp()
+where audit_log.status is null
+
+-- name: list_writes
+select audit_log.*, api_keys.name as key_name
+from audit_log left join api_keys on caller = 'key:' || api_keys.id
+where (%(tenant)s::text is null or audit_log.tenant_id = %(tenant)s) and began_at >= %(since)s
+order by began_at desc, audit_log.id
+limit %(limit)s
+
+-- name: forget_writes
+delete from audit_log where began_at < %(before)s

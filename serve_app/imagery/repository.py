@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,9 +13,9 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from orthoray.contracts import Imagery, Page
-from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
+from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries, transaction
 from orthoray.pages import decode_cursor, split_page
-from orthoray.ports import Caller, ImageryQuery
+from orthoray.ports import ImageryQuery, Write
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
 SHOWN_CHARACTERS = 10
@@ -71,9 +73,17 @@ class ImageryRepository:
         row = await cursor.fetchone()
         return _imagery(row) if row else None
 
-    async def find_key(self, key: str) -> Caller | None:
-        row = await fetch_one(self._pool, SQL["find_key"], {"sha256": digest_of(key)})
-        return Caller(tenant=row["tenant_id"], key_id=row["id"]) if row else None
+    async def find_key(self, key: str) -> DictRow | None:
+        return await fetch_one(self._pool, SQL["find_key"], {"sha256": digest_of(key)})
+
+    async def record_write(self, tenant: str, write: Write) -> None:
+        values = {**write.model_dump(), "ids": Jsonb(write.ids), "tenant": tenant}
+        async with transaction(self._pool) as connection:
+            await connection.execute(SQL["record_write"], values)
+
+    async def note_use(self, key_id: UUID) -> None:
+        async with transaction(self._pool) as connection:
+            await connection.execute(SQL["note_use"], {"id": key_id})
 
 
 def digest_of(key: str) -> str:
@@ -81,7 +91,9 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def key_row(tenant: str, name: str, key: str) -> dict[str, Any]:
+def key_row(
+    tenant: str, name: str, key: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> dict[str, Any]:
     """The row of an API key: its digest, and as much of it as lets its owner recognise it."""
     return {
         "id": uuid4(),
@@ -89,6 +101,8 @@ def key_row(tenant: str, name: str, key: str) -> dict[str, Any]:
         "name": name,
         "prefix": key[:SHOWN_CHARACTERS],
         "sha256": digest_of(key),
+        "scopes": list(scopes),
+        "expires_at": expires_at,
     }
 
 

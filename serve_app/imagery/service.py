@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,13 @@ from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import imagery_prefix, thumbnail_key
-from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload
+from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload, Write
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_store
 from orthoray.tasks import CLEAN_UP_IMAGERY
+from orthoray.tenants import ALL_TENANTS, per_tenant
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 from pipelines.facts import PREVIEW_SIDE, describe
 from pipelines.readable import for_preview
@@ -32,6 +33,7 @@ from serve_app.imagery.uploads import Uploads
 log = structlog.get_logger(__name__)
 
 
+@per_tenant(for_all={"identify", "sweep_uploads", "reconcile", "check"})
 class ImageryService:
     """See `orthoray.ports.ImageryPort`."""
 
@@ -57,6 +59,7 @@ class ImageryService:
         self._bucket = bucket
         self._analysis = analysis
         self._max_pixels = max_pixels
+        self._under_way: set[asyncio.Task[None]] = set()
         self.uploads = Uploads(
             pool,
             storage,
@@ -219,10 +222,38 @@ class ImageryService:
         return False
 
     async def identify(self, key: str) -> Caller:
-        caller = await self._rows.find_key(key)
-        if caller is None:
+        row = await self._rows.find_key(key)
+        if row is None:
             raise NotAuthenticated("This API key is not known: send a valid key in the header X-API-Key.")
-        return caller
+        if row["revoked_at"]:
+            raise NotAuthenticated("This API key has been revoked: ask for a new one.")
+        if row["is_expired"]:
+            raise NotAuthenticated(
+                f"This API key expired at {row['expires_at']:%Y-%m-%d %H:%M %Z}: ask for a new one."
+            )
+        if row["is_use_worth_noting"]:
+            self._beside(self._note_use(row["id"]))
+        return Caller(
+            tenant=row["tenant_id"],
+            key_id=row["id"],
+            scopes=frozenset(row["scopes"]),
+            expires_at=row["expires_at"],
+        )
+
+    async def record_write(self, tenant: str, write: Write) -> None:
+        await self._rows.record_write(tenant, write)
+
+    async def _note_use(self, key_id: UUID) -> None:
+        try:
+            await self._rows.note_use(key_id)
+        except OrthoRayError as error:
+            log.warning("use of a key not noted", key_id=str(key_id), reason=error.detail)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Carry it out without keeping the caller waiting."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def check(self) -> Mapping[str, str]:
         failures = await ping(self._pool, "imagery_db")
@@ -245,7 +276,8 @@ class ImageryService:
 
     async def _remove_unused(self, tenant: str, imagery_id: UUID, keys: Sequence[str]) -> None:
         """Objects `keys`, and those in the imagery's own folder, that no imagery uses; its thumbnail where it has no row."""
-        async with transaction(self._pool) as connection:
+        # Whoever uses an object, it stays.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             await lock_imagery(connection, imagery_id)
             prefix = imagery_prefix(tenant, imagery_id)
             own = await asyncio.to_thread(

@@ -35,6 +35,7 @@ from orthoray.storage.parts import (
     part_count_of,
     size_of_part,
 )
+from orthoray.tenants import per_tenant
 from orthoray.uploads import (
     MAX_PARTS_SHOWN,
     PartedUpload,
@@ -60,6 +61,7 @@ Register = Callable[[str, Upload], Awaitable[Imagery]]
 log = structlog.get_logger(__name__)
 
 
+@per_tenant(for_all={"sweep"})
 class Uploads:
     """The uploads of imagery_db; `register` catalogues a file that is whole, `find` looks for what is catalogued."""
 

@@ -11,6 +11,8 @@ import psycopg
 
 from orthoray.callbacks import new_secret
 from orthoray.contracts import DEFAULT_TENANT
+from orthoray.database import ALL_ROWS
+from orthoray.scopes import ADMIN
 from serve_app.imagery.repository import SQL, key_row
 
 KEY_PREFIX = "or_"
@@ -34,8 +36,8 @@ def first_api_key(home: Path, imagery_dsn: str) -> Path:
     """Make sure that the key in `home/api-key` opens the gateway; the database gets only its digest."""
     path = home / "api-key"
     key = kept_secret(path, KEY_PREFIX + secrets.token_urlsafe(32))
-    with psycopg.connect(imagery_dsn) as connection:
-        connection.execute(SQL["insert_key"], key_row(DEFAULT_TENANT, "first key", key))
+    with psycopg.connect(imagery_dsn, options=ALL_ROWS) as connection:
+        connection.execute(SQL["insert_key"], key_row(DEFAULT_TENANT, "first key", key, [ADMIN]))
     return path
 
 

@@ -21,6 +21,7 @@ from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.tenants import ALL_TENANTS, per_tenant
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository, Started
@@ -28,6 +29,7 @@ from serve_app.report.repository import ReportRepository, Started
 log = structlog.get_logger(__name__)
 
 
+@per_tenant(for_all={"start_report", "complete_report", "end_attempt", "census", "reconcile", "check"})
 class ReportService:
     """See `orthoray.ports.ReportPort`."""
 
@@ -111,7 +113,8 @@ class ReportService:
             await self.clean_up(tenant, report)
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
-        async with transaction(self._pool) as connection:
+        # Whether it is there at all, whoever's it is: what belongs to it must stay.
+        async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             found = await self._rows.keys(connection, report_id)
             last = await attempts.last_number(connection, report_id)
         kept, under_way = found or (set(), 0)

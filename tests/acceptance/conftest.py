@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from collector import Collector, collector
 from other_old import write_other_old
-from stack import MAX_UPLOAD_BYTES, Stack
+from stack import MAX_UPLOAD_BYTES, TOKENS, Stack
 
 
 class Slot:
@@ -54,6 +54,7 @@ def stack(slot: Slot, collected: Collector) -> Stack:
         "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
         "OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint,
         "LOG_FORMAT": "json",
+        **TOKENS,
     }
     return slot.take("keys", lambda: Stack(settings), Stack.start)
 

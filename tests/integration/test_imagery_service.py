@@ -17,6 +17,7 @@ from rasters import RGBN, UTM, fields, write_bands
 from wired import Services
 
 from orthoray.contracts import AnalysisRequest, Gps, Outcome, ReportRequest, digest_of_assets
+from orthoray.database import ALL_ROWS
 from orthoray.errors import (
     Impossible,
     NotAnImage,
@@ -276,8 +277,8 @@ async def test_keys_are_known_by_their_digest(services: Services, tmp_path: Path
     rows = services.query("imagery", "select * from api_keys")
     assert len(rows) == 1
     assert key not in str(rows)
-    with psycopg.connect(services.dsns["imagery"]) as connection:
-        connection.execute(SQL["insert_key"], key_row("farm", "second", "or_second"))
+    with psycopg.connect(services.dsns["imagery"], options=ALL_ROWS) as connection:
+        connection.execute(SQL["insert_key"], key_row("farm", "second", "or_second", ["imagery:read"]))
     assert (await services.imagery.identify("or_second")).tenant == "farm"
     services_key = services.query(
         "imagery", "update api_keys set revoked_at = now() where tenant_id = 'farm' returning id"

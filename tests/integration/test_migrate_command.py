@@ -12,6 +12,7 @@ import psycopg.conninfo
 import pytest
 from typer.testing import CliRunner
 
+from orthoray.database import ALL_ROWS
 from orthoray.errors import ConfigurationError
 from orthoray.settings import SERVICES
 from serve_app.cli import app
@@ -45,7 +46,7 @@ def test_it_may_be_repeated_and_keeps_the_key(
         keys.add(path.read_text().strip())
     assert len(keys) == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with psycopg.connect(postgres.dsn("imagery")) as connection:
+    with psycopg.connect(postgres.dsn("imagery"), options=ALL_ROWS) as connection:
         digest = hashlib.sha256(keys.pop().encode()).hexdigest()
         rows = connection.execute("select * from api_keys").fetchall()
     assert any(digest in map(str, row) or bytes.fromhex(digest) in row for row in rows)

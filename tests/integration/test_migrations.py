@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Json
 
-from orthoray.database import _MIGRATION_LOCK, migrate
+from orthoray.database import _MIGRATION_LOCK, ALL_ROWS, migrate
 from orthoray.errors import ConfigurationError
 from orthoray.events import cloud_event
 from orthoray.settings import SERVICES
@@ -111,7 +111,7 @@ def first_steps(service: str, count: int, folder: Path) -> Path:
 
 def test_runs_of_the_first_version_keep_their_thresholds(empty: str, tmp_path: Path) -> None:
     migrate(empty, first_steps("analysis", 1, tmp_path))
-    with psycopg.connect(empty) as connection:
+    with psycopg.connect(empty, options=ALL_ROWS) as connection:
         for cuts in ([0.6, 0.4, 0.2], None):
             connection.execute(
                 "insert into analysis_runs (id, imagery_id, index_type, auto_report, language, thresholds, imagery_bucket,"
@@ -120,7 +120,7 @@ def test_runs_of_the_first_version_keep_their_thresholds(empty: str, tmp_path: P
                 [cuts],
             )
     assert migrate(empty, STEPS["analysis"])[0] == "0002_options"
-    with psycopg.connect(empty) as connection:
+    with psycopg.connect(empty, options=ALL_ROWS) as connection:
         rows = connection.execute(
             "select thresholds, options, warnings from analysis_runs order by created_at"
         ).fetchall()

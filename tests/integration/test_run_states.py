@@ -34,6 +34,7 @@ from wired import Services, open_services
 
 from orthoray.attempts import MAX_ATTEMPTS, Ending
 from orthoray.contracts import AnalysisRequest, Imagery
+from orthoray.database import ALL_ROWS
 from orthoray.errors import NotFound
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
@@ -311,7 +312,7 @@ def test_no_order_of_events_makes_a_run_wrong(
 ) -> None:
     # Nothing here has to survive the machine, and thousands of small commits would wait for its disk.
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    connection = psycopg.connect(dsns["analysis"], autocommit=True, row_factory=dict_row)
+    connection = psycopg.connect(dsns["analysis"], autocommit=True, row_factory=dict_row, options=ALL_ROWS)
     connection.execute("alter role current_user set synchronous_commit = off")
     with asyncio.Runner() as runner, connection:
         opened = open_services(dsns, tmp_path)

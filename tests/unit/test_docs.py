@@ -17,7 +17,7 @@ from orthoray.spectral.indices import CATALOGUE, MAX_CONSTANTS
 from orthoray.spectral.terms import FUNCTIONS
 from orthoray.spectral.thresholds import CROPS, LEGACY_INDICES
 from orthoray.storage.local import LocalStorage
-from serve_app.cli import app
+from serve_app.cli import app, keys
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
 
@@ -111,7 +111,9 @@ def test_every_setting_is_told(page: Path) -> None:
 def test_every_default_is_told_as_it_is() -> None:
     text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
     plain = {
-        name.upper(): str(setting.default)
+        name.upper(): str(setting.default).lower()
+        if isinstance(setting.default, bool)
+        else str(setting.default)
         for name, setting in Settings.model_fields.items()
         if isinstance(setting.default, str | int)
     }
@@ -163,14 +165,14 @@ def test_every_crop_is_told_with_its_thresholds() -> None:
 
 
 def test_every_command_and_option_is_told() -> None:
-    pages = [REFERENCE / f"{name}.md" for name in ("cli", "cli-of-clusters", "doctor")]
+    pages = [REFERENCE / f"{name}.md" for name in ("cli", "cli-of-clusters", "credentials", "doctor")]
     commands = typer.main.get_group(app).commands
     assert commands
     told = {" ".join(heading.split()[:2]) for page in pages for heading in _HEADING.findall(prose(page))}
     assert [name for name in commands if f"orthoray {name}" not in told] == []
     options = {
         option
-        for command in commands.values()
+        for command in [*commands.values(), *typer.main.get_group(keys).commands.values()]
         for parameter in command.params
         for option in parameter.opts
         if option.startswith("-") and not getattr(parameter, "hidden", False)

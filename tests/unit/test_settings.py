@@ -33,6 +33,7 @@ STORAGE_ROOT=/srv/files
 CELERY_BROKER_URL=redis://redis:6379/0
 IMAGERY_SERVICE_URL=http://imagery-service:8001
 """
+TOKENS = "JWT_ISSUER=https://id.example\nJWT_AUDIENCE=orthoray\n"
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +87,12 @@ def test_an_old_env_file_works(tmp_path: Path) -> None:
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     settings = from_env(tmp_path, OLD_ENV)
     for secret in ("secret", "p'a"):
-        shown = repr(settings).replace("minio_secret_key", "").replace("webhook_secret", "")
+        shown = (
+            repr(settings)
+            .replace("minio_secret_key", "")
+            .replace("webhook_secret", "")
+            .replace("jwt_hs256_secret", "")
+        )
         assert secret not in shown
         assert secret not in repr(settings.storage()).replace("secret_key", "")
 
@@ -165,12 +171,35 @@ def test_no_authentication_behind_haproxy_is_refused(tmp_path: Path) -> None:
         ("DEFAULT_LANGUAGE=de", ["DEFAULT_LANGUAGE", "'ru', 'ro' or 'en'"]),
         ("MINIO_ENDPOINT=http://minio:9000", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"]),
         ("IMAGERY_DB_HOST=db", ["ANALYSIS_DB_HOST", "REPORT_DB_HOST"]),
+        ("JWT_ISSUER=https://id.example", ["JWT_JWKS_URL"]),
+        ("JWT_JWKS_URL=https://id.example/certs", ["JWT_ISSUER", "JWT_AUDIENCE"]),
+        (f"{TOKENS}JWT_JWKS_URL=http://id.example/certs", ["JWT_JWKS_URL", "https://"]),
+        (f"{TOKENS}JWT_JWKS_URL=file:///etc/passwd", ["JWT_JWKS_URL", "https://"]),
+        (f"{TOKENS}JWT_HS256_SECRET=short", ["JWT_HS256_SECRET", "32 bytes"]),
+        (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nGATEWAY_HOST=0.0.0.0", ["JWT_HS256_SECRET", "JWT_JWKS_URL"]),
+        (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nSERVE_INGRESS=haproxy", ["JWT_HS256_SECRET", "JWT_JWKS_URL"]),
+        (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nJWT_JWKS_URL=https://id.example/certs", ["not both"]),
+        ("CORS_ORIGINS=*", ["CORS_ORIGINS", "'*'"]),
+        ("CORS_ORIGINS=https://maps.example.org/", ["CORS_ORIGINS", "no origin"]),
+        ("CORS_ORIGINS=https://a.example null", ["CORS_ORIGINS"]),
         ("ANALYSIS_DB_PORT=x\nREPORT_DB_PORT=y", ["ANALYSIS_DB_PORT"]),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, text: str, words: list[str]) -> None:
     message = refusal(tmp_path, text)
     assert all(word in message for word in words), message
+
+
+def test_tokens_and_origins(tmp_path: Path) -> None:
+    settings = from_env(
+        tmp_path,
+        f"{TOKENS}JWT_JWKS_URL=https://id.example/certs\nCORS_ORIGINS=https://a.example, http://localhost:5173",
+    )
+    assert (settings.jwt_tenant_claim, settings.behind_https) == ("tenant", False)
+    assert settings.origins == ("https://a.example", "http://localhost:5173")
+    assert from_env(tmp_path, f"{TOKENS}JWT_JWKS_URL=http://127.0.0.1:8180/certs").jwt_jwks_url
+    assert "hunter2" not in repr(from_env(tmp_path, f"{TOKENS}JWT_HS256_SECRET={'hunter2' * 9}"))
+    assert from_env(tmp_path, "").origins == ()
 
 
 def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
