@@ -189,9 +189,9 @@ def _analyse(
             )
         go_on(0.95)
         with telemetry.step("write"), _all_or_none(storage, config.heatmaps, (index, heatmap)):
-            storage.put_file(config.heatmaps, index, index_path, "image/tiff")
+            storage.move_file(config.heatmaps, index, index_path, "image/tiff")
             go_on(0.97)
-            storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+            storage.move_file(config.heatmaps, heatmap, heatmap_path, "image/png")
             # Whoever cleaned up after the run may have been here before these came.
             go_on(0.99)
     findings.provenance["image_sha256"] = order.imagery.sha256

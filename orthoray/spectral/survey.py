@@ -1,7 +1,7 @@
 """A survey of a raster: block by block on all processors, to statistics, a picture and an index raster.
 
 Blocks are taken in their order, so the same raster gives the same numbers. Of a raster only the picture stays in
-memory, and of one up to 25 megapixels the values.
+memory, and of one up to 25 megapixels the values and the tiles of its index raster.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def survey(
         scale = Patterns() if value_range is None else Scale(*value_range)
     tally = Tally(() if callable(cuts) else tuple(cuts), value_range, scale)
     with ExitStack() as staged:
-        writer = staged.enter_context(stage(index_path, grid, encoding)) if index_path is not None else None
+        writer = None
+        if index_path is not None:
+            writer = staged.enter_context(stage(index_path, grid, encoding, in_memory=level == 0))
         task = Task(tally.fresh(), encoding if writer else None, min(grid.levels, LEVELS), level)
         columns, rows = grid.size(level)
         picture = np.empty((rows, columns), np.float32)
