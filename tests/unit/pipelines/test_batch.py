@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pystac
 import pytest
 from batches import a_request, write_images
+from PIL import Image
 from pypdf import PdfReader
 from stac_rules import expect_valid
 
@@ -395,7 +396,12 @@ def test_tasks_take_more_images_the_more_there_are(folder: Path, tmp_path: Path)
     job = make_job(a_request(folder), tmp_path / "out")
     by_old = make_job(read_request(prefix=str(folder), index="NDVI_emp"), tmp_path / "out")
     items = find_items(job)
-    assert memory_needed(by_old, items) > memory_needed(job, items)
+    rasters = items.only({"field-000.tif", "field-001.tif"})
+    Image.new("RGB", (8, 6)).save(folder / "photo.jpg")
+    with_photo = find_items(job)
+    least = memory_needed(job, rasters)
+    assert memory_needed(job, with_photo) - least == 12 * with_photo.most_pixels > 0
+    assert memory_needed(by_old, rasters) - least == 30 * rasters.most_pixels > 0
 
 
 def test_no_secret_is_shown_of_a_job(tmp_path: Path) -> None:
