@@ -277,12 +277,20 @@ def gather(
     wanted: Counts,
     out: Values,
 ) -> None:
-    last = np.float64(wanted.size - 1)
+    last, nowhere = np.float64(wanted.size - 1), np.int32(wanted.size)
+    # one more, where nothing is wanted
+    flags = np.zeros(wanted.size + 1, np.uint8)
+    for number in range(wanted.size):
+        flags[number] = np.uint8(wanted[number] != 0)
+    numbers = np.full(values.shape[1], nowhere)
     found = 0
     for y in range(values.shape[0]):
         row = values[y]
         for x in range(row.size):
             value = row[x]
-            if low <= value <= high and wanted[int(min((np.float64(value) - origin) * factor, last))]:
-                out[found] = value
+            place = min(max((np.float64(value) - origin) * factor, 0.0), last)
+            numbers[x] = np.int32(place) if (low <= value) & (value <= high) else nowhere
+        for x in range(numbers.size):
+            if flags[numbers[x]]:
+                out[found] = row[x]
                 found += 1
