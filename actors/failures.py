@@ -16,6 +16,7 @@ from orthoray.errors import (
     NotFound,
     OrthoRayError,
     TooLarge,
+    TooMany,
     Unavailable,
     WrongState,
 )
@@ -32,6 +33,8 @@ MEANING: Mapping[type[BaseException], tuple[Outcome, str]] = {
     Impossible: ("failed", REASONS[Impossible]),
     NotFound: ("failed", REASONS[NotFound]),
     WrongState: ("failed", REASONS[WrongState]),
+    # A queue that is full has room a little later.
+    TooMany: ("unavailable", REASONS[TooMany]),
     Unavailable: ("unavailable", REASONS[Unavailable]),
     OrthoRayError: ("failed", REASONS[OrthoRayError]),
     # The work's own exceptions, which Ray hands over as these and as their own class at once.

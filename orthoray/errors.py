@@ -71,8 +71,20 @@ class UnknownIndex(Impossible):
     """There is no index with this name: GET /indices lists them."""
 
 
+class TooMany(OrthoRayError):
+    """This is more than one caller may ask for: try again after the seconds of Retry-After."""
+
+
+class TooSlow(OrthoRayError):
+    """The body came too slowly: send it again over a better connection."""
+
+
 class Unavailable(OrthoRayError):
     """A part of the service does not answer at the moment: try again in a few seconds."""
+
+
+class TimedOut(Unavailable):
+    """A part of the service did not answer in time: try again in a few seconds."""
 
 
 class ConfigurationError(OrthoRayError):
@@ -85,6 +97,7 @@ REASONS: Mapping[type[BaseException], str] = {
     Impossible: "impossible",
     NotFound: "gone",
     WrongState: "not_wanted",
+    TooMany: "too_many",
     Unavailable: "unavailable",
     OrthoRayError: "refused",
 }

@@ -15,10 +15,10 @@ from typing import Any, TypeVar, cast
 import structlog
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import RayServeException
+from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from orthoray.errors import OrthoRayError, Unavailable
+from orthoray.errors import OrthoRayError, TimedOut, Unavailable
 from orthoray.telemetry import carried, note, step
 
 APPLICATION = "orthoray"
@@ -111,7 +111,17 @@ class _Remote:
             # Not away but wrong: what the service's own code raised beside its refusals.
             log.exception("service failed", service=self._name, method=method)
             raise OrthoRayError(f"The {self._name} met an unexpected error.") from error
-        except (RayError, RayServeException, ConnectionError, TimeoutError) as error:
+        except BackPressureError as error:
+            log.warning("service has too much to do", service=self._name, method=method)
+            raise Unavailable(
+                f"The {self._name} has more to do than it can take at the moment: try again in a few seconds."
+            ) from error
+        except TimeoutError as error:
+            log.warning("service does not answer in time", service=self._name, method=method)
+            raise TimedOut(
+                f"The {self._name} did not answer in time. What you asked for may have been done: look before you repeat it."
+            ) from error
+        except (RayError, RayServeException, ConnectionError) as error:
             log.warning(
                 "service does not answer", service=self._name, method=method, reason=type(error).__name__
             )

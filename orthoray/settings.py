@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_object_bytes: int = Field(default=64 * 1024**3, ge=1)
     max_open_uploads: int = Field(default=32, ge=1)
+    max_waiting: int = Field(default=10_000, ge=1)
+    requests_per_minute: int = Field(default=60_000, ge=1)
+    requests_at_once: int = Field(default=128, ge=1)
+    failed_logins_per_minute: int = Field(default=600, ge=1)
+    trusted_proxies: str | None = None
     max_pixels: int = Field(default=4_000_000_000, ge=1)
     large_raster_pixels: int = Field(default=200_000_000, ge=1)
     redis_url: SecretStr | None = None
@@ -111,7 +116,7 @@ class Settings(BaseSettings):
             secret_bytes(value.get_secret_value())
         return value
 
-    @field_validator("callback_networks")
+    @field_validator("callback_networks", "trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str | None) -> str | None:
         parse_networks(value or "")

@@ -7,11 +7,12 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig, DeploymentActorConfig
+from ray.serve.config import AutoscalingConfig, BackpressureConfig, DeploymentActorConfig
 
 from actors.analysis_worker import AnalysisWorker
 from actors.event_relay import EventRelay
 from actors.report_worker import ReportWorker
+from orthoray.callbacks import parse_networks
 from orthoray.errors import ConfigurationError
 from orthoray.settings import SERVICES, Settings, load_settings
 from serve_app.analysis.deployment import AnalysisDeployment
@@ -25,16 +26,21 @@ from serve_app.workers import BESIDE_SERVICES, worker_actor
 
 # They wait for databases and storage more than they compute; the default of a whole CPU each would fill a laptop.
 REPLICA_CPUS = 0.1
-# Requests under way and waiting per replica: beyond that a caller is told to come back (503), which beats a queue without end.
+# Requests under way in each replica, and waiting at each of its callers: beyond that a caller is told to come back (503), which
+# beats a queue without end.
 COMMON: Mapping[str, Any] = {
     "ray_actor_options": {"num_cpus": REPLICA_CPUS, "label_selector": BESIDE_SERVICES},
     "max_ongoing_requests": 64,
     "max_queued_requests": 512,
+    "backpressure_config": BackpressureConfig(status_code=503, retry_after_s=5),
     "health_check_period_s": 10,
     "health_check_timeout_s": 30,
     "graceful_shutdown_timeout_s": 5,
     "graceful_shutdown_wait_loop_s": 0.2,
 }
+# Bodies that come in, files that go out and those who wait for a run's end hold a place while they cost nothing. One caller has
+# REQUESTS_AT_ONCE of them at most.
+GATEWAY_ONGOING = 512
 
 
 def _replicas(settings: Settings) -> Mapping[str, Any]:
@@ -44,7 +50,7 @@ def _replicas(settings: Settings) -> Mapping[str, Any]:
     autoscaling = AutoscalingConfig(
         min_replicas=1,
         max_replicas=settings.max_replicas,
-        # A quarter of max_ongoing_requests: there are more before anybody waits.
+        # A quarter of a service's max_ongoing_requests: there are more before anybody waits.
         target_ongoing_requests=16,
         # A replica needs seconds to start, so a burst that is shorter is not worth one; a lull between two bursts costs none.
         upscale_delay_s=10,
@@ -88,8 +94,13 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         tokens=_tokens(settings),
         cors_origins=settings.origins,
         is_behind_https=settings.behind_https,
+        requests_per_minute=settings.requests_per_minute,
+        requests_at_once=settings.requests_at_once,
+        failed_logins_per_minute=settings.failed_logins_per_minute,
+        trusted_proxies=parse_networks(settings.trusted_proxies or ""),
     )
-    return serve.deployment(name="api-gateway", **options)(Gateway).bind(
+    own = {**options, "max_ongoing_requests": GATEWAY_ONGOING}
+    return serve.deployment(name="api-gateway", **own)(Gateway).bind(
         gateway, storage, imagery, analysis, report
     )
 

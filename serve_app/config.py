@@ -21,6 +21,7 @@ class ServiceConfig:
     max_pixels: int = 4_000_000_000
     max_object_bytes: int = 64 * 1024**3
     max_open_uploads: int = 32
+    max_waiting: int = 10_000
     default_language: Language = "ru"
     callbacks: CallbackPolicy | None = None
     max_attempts: int = 5
@@ -37,6 +38,7 @@ def service_configs(settings: Settings, dsns: Mapping[str, str]) -> dict[str, Se
             max_pixels=settings.max_pixels,
             max_object_bytes=settings.max_object_bytes,
             max_open_uploads=settings.max_open_uploads,
+            max_waiting=settings.max_waiting,
             default_language=settings.default_language,
             callbacks=settings.callbacks(),
             max_attempts=settings.max_attempts,

@@ -35,4 +35,5 @@ class AnalysisDeployment(ServiceDeployment):
             default_language=config.default_language,
             callbacks=config.callbacks,
             max_attempts=config.max_attempts,
+            max_waiting=config.max_waiting,
         )

@@ -23,6 +23,12 @@ insert into analysis_runs (
 )
 returning *
 
+-- name: count_waiting
+-- Of those that wait for a first attempt; no more are looked at than the question needs.
+select count(*) as rows from (
+    select from analysis_runs where tenant_id = %(tenant)s and status = 'queued' and attempts = 0 limit %(most)s + 1
+) as waiting
+
 -- name: get_run
 select analysis_runs.*, (
     select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')

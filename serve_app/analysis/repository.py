@@ -15,6 +15,7 @@ from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import CallbackOrder, RunOrder
+from orthoray.room import refuse_if_full
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -40,6 +41,13 @@ class RunRepository:
         row = await one(connection, SQL["insert_run"], columns)
         assert row is not None, "an insert without conflict clause returns its row"
         return _run(row), job_priority(row["priority"], row["turn"])
+
+    async def refuse_if_full(self, connection: Connection, tenant: str, most: int) -> None:
+        """
+        Raises:
+            TooMany: more than `most` runs of the tenant wait.
+        """
+        await refuse_if_full(connection, SQL["count_waiting"], tenant, most, "runs")
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun | None:
         row = await fetch_one(self._pool, SQL["get_run"], {"tenant": tenant, "id": run_id})

@@ -28,6 +28,7 @@ from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.room import MAX_WAITING, hold_queue
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -70,6 +71,7 @@ class AnalysisService:
         default_language: Language,
         callbacks: CallbackPolicy | None = None,
         max_attempts: int = MAX_ATTEMPTS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._pool = pool
         self._queue = queue
@@ -82,6 +84,7 @@ class AnalysisService:
         self._default_language = default_language
         self._callbacks = callbacks
         self._max_attempts = max_attempts
+        self._max_waiting = max_waiting
 
     async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
         if request.callback is not None:
@@ -105,7 +108,9 @@ class AnalysisService:
         }
         # A run's turn depends on what waits of all tenants.
         async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
+            await hold_queue(connection, tenant)
             run, priority = await self._rows.insert(connection, tenant, values, imagery)
+            await self._rows.refuse_if_full(connection, tenant, self._max_waiting)
             await ANALYSE.defer(self._queue, connection, priority=priority, run_id=str(run.id))
             await self._tell(connection, "analysis.requested", run, tenant)
         try:

@@ -16,7 +16,10 @@ from serve_app.gateway.audit import Audit
 from serve_app.gateway.auth import Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.headers import CORS, SecurityHeaders
+from serve_app.gateway.limits import Limiter, RateLimit
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
+from serve_app.gateway.pace import BodyPace
+from serve_app.gateway.rates import Rates
 from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
 from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
@@ -63,9 +66,16 @@ def create_api(
         max_upload_bytes=config.max_upload_bytes,
         max_part_bytes=part_bytes_of(config.max_object_bytes),
     )
+    app.add_middleware(BodyPace)
     app.add_middleware(Audit, imagery=services.imagery)
-    authenticator = Authenticator(services.imagery, config.auth_mode, verifier_of(config.tokens))
-    app.add_middleware(Authentication, authenticator=authenticator)
+    app.add_middleware(RateLimit, limiter=Limiter(Rates(config.requests_per_minute), config.requests_at_once))
+    authenticator = Authenticator(
+        services.imagery,
+        config.auth_mode,
+        verifier_of(config.tokens),
+        failures=Rates(config.failed_logins_per_minute),
+    )
+    app.add_middleware(Authentication, authenticator=authenticator, trusted_proxies=config.trusted_proxies)
     if config.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=config.cors_origins, **CORS)
     app.add_middleware(SecurityHeaders, is_behind_https=config.is_behind_https)

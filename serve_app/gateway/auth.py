@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,11 +16,14 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from orthoray.callbacks import Network
 from orthoray.contracts import DEFAULT_TENANT
-from orthoray.errors import NotAuthenticated, OrthoRayError
+from orthoray.errors import NotAllowed, NotAuthenticated, OrthoRayError, TooMany
 from orthoray.ports import Caller, ImageryPort
 from orthoray.scopes import ADMIN
+from serve_app.gateway.peers import address_of
 from serve_app.gateway.problems import problem_of
+from serve_app.gateway.rates import Rates
 from serve_app.gateway.scopes import PUBLIC_PATHS
 from serve_app.gateway.tokens import TokenVerifier, looks_like_token
 
@@ -26,43 +31,86 @@ from serve_app.gateway.tokens import TokenVerifier, looks_like_token
 REMEMBER_S = 15.0
 MAX_REMEMBERED = 10_000
 MAX_KEY_LENGTH = 256
+FAILURES_PER_MINUTE = 600
 
 
 class Authenticator:
     """Turns credentials into a caller. Keeps digests of those that were right a moment ago, never them."""
 
-    def __init__(self, imagery: ImageryPort, mode: str, tokens: TokenVerifier | None = None) -> None:
-        """`tokens` None: API keys only."""
+    def __init__(
+        self,
+        imagery: ImageryPort,
+        mode: str,
+        tokens: TokenVerifier | None = None,
+        *,
+        failures: Rates | None = None,
+    ) -> None:
+        """`tokens` None: API keys only. `failures`: how often an address may bring none or wrong ones."""
         self._imagery = imagery
         self._tokens = tokens
+        self._failures = failures or Rates(FAILURES_PER_MINUTE)
         self._open = mode == "none"
         self._known: dict[str, tuple[float, Caller]] = {}
 
-    async def identify(self, key: str | None) -> Caller:
+    async def identify(self, key: str | None, address: str | None = None) -> Caller:
         """
         Raises:
             NotAuthenticated: no credentials, or some that are not valid.
             NotAllowed: a token that names no tenant.
+            TooMany: from this address too many came that were not valid, and these are not known; whether they are
+                valid has not been looked at.
             Unavailable: whether they are valid cannot be known now.
         """
         if self._open:
             return Caller(tenant=DEFAULT_TENANT, scopes=frozenset({ADMIN}))
+        digest = hashlib.sha256((key or "").encode()).hexdigest()
+        seen_at, caller = self._known.get(digest, (0.0, None))
+        if caller is None or time.monotonic() - seen_at > REMEMBER_S or _has_expired(caller):
+            # Those that were right a while ago are looked at again whatever comes from the same address.
+            with self._counted(None if caller else address):
+                caller = await self._look_up(key, digest)
+        return caller
+
+    @contextmanager
+    def _counted(self, address: str | None) -> Iterator[None]:
+        """Counts first and gives back what was no failure, so that a hundred guesses at once are a hundred."""
+        if address is None:
+            yield
+            return
+        standing = self._failures.take(address)
+        if not standing.allowed:
+            raise TooMany(
+                f"Too many requests without valid credentials came from your address ({address}): "
+                f"try again in {standing.retry_after_s} s.",
+                retry_after_s=standing.retry_after_s,
+            )
+        failed = False
+        try:
+            yield
+        except (NotAuthenticated, NotAllowed):
+            failed = True
+            raise
+        finally:
+            if not failed:
+                self._failures.give_back(address)
+
+    async def _look_up(self, key: str | None, digest: str) -> Caller:
         if not key:
             raise NotAuthenticated
         is_token = self._tokens is not None and looks_like_token(key)
         if not is_token and len(key) > MAX_KEY_LENGTH:
             raise NotAuthenticated("This is not an API key: it is too long.")
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        seen_at, caller = self._known.get(digest, (0.0, None))
-        if caller is None or time.monotonic() - seen_at > REMEMBER_S or _has_expired(caller):
-            self._known.pop(digest, None)
+        try:
             if self._tokens and is_token:
                 caller = await self._tokens.identify(key)
             else:
                 caller = await self._imagery.identify(key)
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            self._known[digest] = (time.monotonic(), caller)
+        except (NotAuthenticated, NotAllowed):
+            self._known.pop(digest, None)
+            raise
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        self._known[digest] = (time.monotonic(), caller)
         return caller
 
 
@@ -81,14 +129,18 @@ def key_in(headers: Headers) -> str | None:
 class Authentication:
     """Pure ASGI middleware: no body is read and no route is looked up for a caller without credentials."""
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, trusted_proxies: Sequence[Network] = ()
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PUBLIC_PATHS:
             try:
-                caller = await self._authenticator.identify(key_in(Headers(scope=scope)))
+                address = address_of(scope, self._trusted_proxies)
+                caller = await self._authenticator.identify(key_in(Headers(scope=scope)), address)
             except OrthoRayError as error:
                 await problem_of(error, scope["path"])(scope, receive, send)
                 return

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
+from orthoray.callbacks import Network
 from orthoray.contracts import Page
 from orthoray.pages import MAX_LIMIT
 from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
@@ -37,6 +38,10 @@ class GatewayConfig:
     tokens: TokenConfig | None = None
     cors_origins: tuple[str, ...] = ()
     is_behind_https: bool = False
+    requests_per_minute: int = 60_000
+    requests_at_once: int = 128
+    failed_logins_per_minute: int = 600
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 def _services(request: Request) -> Services:

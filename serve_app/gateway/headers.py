@@ -35,7 +35,16 @@ CORS: Mapping[str, Any] = {
         "X-API-Key",
         "X-Request-ID",
     ],
-    "expose_headers": ["Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
+    "expose_headers": [
+        "Content-Range",
+        "ETag",
+        "Link",
+        "Location",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Retry-After",
+        "X-Request-ID",
+    ],
     "allow_credentials": False,
     "max_age": 600,
 }

@@ -21,7 +21,10 @@ from orthoray.errors import (
     NotAuthenticated,
     NotFound,
     OrthoRayError,
+    TimedOut,
     TooLarge,
+    TooMany,
+    TooSlow,
     Unavailable,
     WrongState,
 )
@@ -31,11 +34,14 @@ STATUS: Mapping[type[OrthoRayError], tuple[int, str]] = {
     NotAuthenticated: (401, "Not authenticated"),
     NotAllowed: (403, "Not allowed"),
     NotFound: (404, "Not found"),
+    TooSlow: (408, "Request timeout"),
     WrongState: (409, "Wrong state"),
     TooLarge: (413, "Too large"),
     NotAnImage: (415, "Not an image"),
     Impossible: (422, "Cannot be done"),
+    TooMany: (429, "Too many requests"),
     Unavailable: (503, "Unavailable"),
+    TimedOut: (504, "Timed out"),
 }
 # What Starlette and FastAPI refuse by themselves; without a detail here, theirs is shown.
 _HTTP: Mapping[int, tuple[str, str | None]] = {
@@ -44,7 +50,17 @@ _HTTP: Mapping[int, tuple[str, str | None]] = {
     405: ("Method not allowed", "This path does not know this method: /docs shows which it knows."),
     411: ("Length required", None),
 }
-_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    # Nobody waits for the rest of the body (RFC 9110, 15.5.9).
+    408: {"Connection": "close"},
+    503: {"Retry-After": "5"},
+    504: {"Retry-After": "5"},
+}
+
+# Of a thousand fields that do not fit, a person reads the first few; their names are the client's own.
+MAX_ERRORS_TOLD = 20
+MAX_PLACE = 200
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +81,10 @@ def problem(
     fields: Mapping[str, Any] | None = None,
 ) -> Problem:
     content = {"type": kind, "title": title, "status": status, "detail": detail, "instance": path}
-    return Problem({**(fields or {}), **content}, status_code=status, headers=_HEADERS.get(status))
+    headers = dict(_HEADERS.get(status, {}))
+    if wait_s := (fields or {}).get("retry_after_s"):
+        headers["Retry-After"] = str(wait_s)
+    return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:
@@ -118,9 +137,10 @@ def install(app: FastAPI) -> None:
         path = request.url.path
         if any(item["loc"][0] == "path" for item in error.errors()):
             return problem_of(NotFound("There is nothing here: this is not an id that OrthoRay gave."), path)
+        found = error.errors()
         errors = [
-            {"where": ".".join(str(part) for part in item["loc"]), "problem": _words(item)}
-            for item in error.errors()
+            {"where": ".".join(str(part) for part in item["loc"])[:MAX_PLACE], "problem": _words(item)}
+            for item in found[:MAX_ERRORS_TOLD]
         ]
         first = f"{errors[0]['where']}: {errors[0]['problem']}" if errors else "The request does not fit."
         if any(item["type"] == "json_invalid" for item in error.errors()):
@@ -128,7 +148,8 @@ def install(app: FastAPI) -> None:
         if isinstance(error.body, bytes):  # FastAPI has not read it as JSON, since nothing said that it is
             detail = "Send the body as JSON with the header Content-Type: application/json."
             return problem(400, "Malformed request", detail, path=path)
-        return problem(422, "Cannot be done", first, path=path, fields={"errors": errors})
+        fields = {"errors": errors, **({"count": len(found)} if len(found) > len(errors) else {})}
+        return problem(422, "Cannot be done", first, path=path, fields=fields)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Problem:

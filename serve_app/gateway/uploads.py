@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -30,6 +31,7 @@ from orthoray.spectral.maskfiles import is_mask
 from orthoray.storage.base import CHUNK_BYTES, Storage
 from orthoray.storage.keys import distinct_filenames
 
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 4096
 
@@ -92,6 +94,7 @@ async def receive_upload(
         raise BadInput(
             "Send the image as multipart/form-data in the field `file`: curl -F file=@field.jpg ..."
         )
+    _refuse_charset(request.headers["content-type"])
     try:
         async with request.form(
             max_files=MAX_PARTS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
@@ -119,6 +122,14 @@ async def receive_upload(
         captured_at=fields.captured_at,
         gps=fields.gps(),
     )
+
+
+def _refuse_charset(content_type: str) -> None:
+    """Raise `BadInput` for a form in another encoding: the parser would look it up by whatever name it has."""
+    _, options = parse_options_header(content_type)
+    charset = options.get(b"charset", b"utf-8").decode("latin-1").lower()
+    if charset not in CHARSETS:
+        raise BadInput("The form says that its texts are in another encoding: send them in UTF-8.")
 
 
 def _read_form(form: FormData) -> tuple[UploadFields, list[UploadFile]]:

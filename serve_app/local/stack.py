@@ -305,6 +305,8 @@ def _ray_and_serve(
         # After Serve's own 5 s the proxy of a busy machine would be killed while it starts, and the whole start would fail.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Else uvicorn believes whoever is on this machine where a request comes from: TRUSTED_PROXIES says who is believed.
+        "FORWARDED_ALLOW_IPS": "",
     }
     if settings.otel_exporter_otlp_endpoint:
         # OpenTelemetry's own name, which every process below looks at: it may come from `.env`.

@@ -30,4 +30,5 @@ class ReportDeployment(ServiceDeployment):
             imagery=remote_by_name("imagery-service", ImageryPort),
             analysis=remote_by_name("analysis-service", AnalysisPort),
             max_attempts=config.max_attempts,
+            max_waiting=config.max_waiting,
         )

@@ -26,6 +26,12 @@ on conflict (analysis_run_id, language) do update
     where reports.status = 'failed' and reports.tenant_id = excluded.tenant_id
 returning *
 
+-- name: count_waiting
+-- Of those that wait for a first attempt; no more are looked at than the question needs.
+select count(*) as rows from (
+    select from reports where tenant_id = %(tenant)s and status = 'queued' and attempts = 0 limit %(most)s + 1
+) as waiting
+
 -- name: get_report
 select reports.*, (
     select coalesce(

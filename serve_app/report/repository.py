@@ -14,6 +14,7 @@ from orthoray.contracts import AnalysisRun, Language, Page, Priority, Report, Ru
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
+from orthoray.room import refuse_if_full
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -56,6 +57,13 @@ class ReportRepository:
         if row is None:
             return None
         return Report.model_validate(row), job_priority(row["priority"], row["turn"]), row["requested_at"]
+
+    async def refuse_if_full(self, connection: Connection, tenant: str, most: int) -> None:
+        """
+        Raises:
+            TooMany: more than `most` reports of the tenant wait.
+        """
+        await refuse_if_full(connection, SQL["count_waiting"], tenant, most, "reports")
 
     async def get(self, tenant: str, report: UUID) -> Report | None:
         row = await fetch_one(self._pool, SQL["get_report"], {"tenant": tenant, "id": report})

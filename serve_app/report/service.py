@@ -19,6 +19,7 @@ from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.room import MAX_WAITING, hold_queue
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -43,6 +44,7 @@ class ReportService:
         imagery: ImageryPort,
         analysis: AnalysisPort,
         max_attempts: int = MAX_ATTEMPTS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._pool = pool
         self._queue = queue
@@ -53,6 +55,7 @@ class ReportService:
         self._imagery = imagery
         self._analysis = analysis
         self._max_attempts = max_attempts
+        self._max_waiting = max_waiting
 
     async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
         run = await self._analysis.get(tenant, request.analysis_run_id)
@@ -64,10 +67,12 @@ class ReportService:
         language = request.language or run.language
         async with transaction(self._pool) as connection:
             report = None
+            await hold_queue(connection, tenant)
             made = await self._rows.request(
                 connection, tenant, in_language(run, language), language, priority
             )
             if made:
+                await self._rows.refuse_if_full(connection, tenant, self._max_waiting)
                 report, place, since = made
                 await RENDER_REPORT.defer(self._queue, connection, priority=place, report_id=str(report.id))
                 await self._tell(connection, "report.requested", report, tenant, since)

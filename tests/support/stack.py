@@ -50,6 +50,9 @@ _OWN_SETTINGS = (
         "JWT_",
         "CORS_",
         "BEHIND_HTTPS",
+        "REQUESTS_",
+        "FAILED_LOGINS_",
+        "TRUSTED_",
     ),
     *("CALLBACK_", "WEBHOOK_", "IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )

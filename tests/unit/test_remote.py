@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import pytest
 import structlog
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, GetTimeoutError
 from ray.serve.exceptions import BackPressureError
 
-from orthoray.errors import MissingBands, NotFound, Unavailable
+import orthoray.remote
+from orthoray.errors import MissingBands, NotFound, TimedOut, Unavailable
 from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from orthoray.remote import Refusal, exposes, methods_of, remote
 from orthoray.telemetry import step
@@ -121,19 +122,36 @@ def test_an_unexpected_error_is_not_taken_for_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure",
-    [
-        ActorDiedError(),
-        BackPressureError(num_queued_requests=1, max_queued_requests=1),
-        ConnectionError("/secret"),
-        TimeoutError(),
-    ],
-    ids=lambda failure: type(failure).__name__,
+    "failure", [ActorDiedError(), ConnectionError("/secret")], ids=lambda failure: type(failure).__name__
 )
 def test_a_service_that_is_away_is_unavailable(failure: Exception) -> None:
     with pytest.raises(Unavailable, match="greeting-service does not answer") as caught:
         asyncio.run(service_behind(Handle(Deployed(), failure)).greet("x"))
     assert "secret" not in caught.value.detail
+
+
+def test_a_service_that_has_too_much_to_do_says_so() -> None:
+    full = BackPressureError(num_queued_requests=1, max_queued_requests=1)
+    with pytest.raises(Unavailable, match="greeting-service has more to do"):
+        asyncio.run(service_behind(Handle(Deployed(), full)).greet("x"))
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("/secret"), GetTimeoutError("/secret")])
+def test_a_service_that_is_late_is_told_from_one_that_is_away(failure: Exception) -> None:
+    with pytest.raises(TimedOut, match="greeting-service did not answer in time") as caught:
+        asyncio.run(service_behind(Handle(Deployed(), failure)).greet("x"))
+    assert "secret" not in caught.value.detail
+
+
+def test_a_service_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sleeper:
+        async def greet(self, *_: object, **__: object) -> str:
+            await asyncio.sleep(3600)
+            return "too late"
+
+    monkeypatch.setattr(orthoray.remote, "TIMEOUT_S", 0.05)
+    with pytest.raises(TimedOut):
+        asyncio.run(service_behind(Handle(Sleeper())).greet("x"))
 
 
 def test_private_names_are_not_methods_of_the_service() -> None:

@@ -106,6 +106,8 @@ def test_callbacks_need_a_secret_that_signs(tmp_path: Path) -> None:
     assert policy.allows("10.1.2.3")
     with pytest.raises(ConfigurationError, match=r"^WEBHOOK_SECRET: give whsec_"):
         from_env(tmp_path, "WEBHOOK_SECRET=easy")
+    with pytest.raises(ConfigurationError, match=r"^TRUSTED_PROXIES: proxy is no network"):
+        from_env(tmp_path, "TRUSTED_PROXIES=10.0.0.0/8,proxy")
     with pytest.raises(ConfigurationError, match=r"^CALLBACK_NETWORKS: 10\.0\.0 is no network"):
         from_env(tmp_path, "CALLBACK_NETWORKS=10.0.0")
 

@@ -24,7 +24,7 @@ KEY, OTHER_KEY = "or_key-of-default", "or_key-of-another-tenant"
 MAX_UPLOAD = 100_000
 
 
-@dataclass
+@dataclass(repr=False)  # it would show all that was uploaded
 class House:
     """One gateway with all that stands behind it."""
 

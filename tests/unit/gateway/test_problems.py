@@ -19,7 +19,7 @@ OURS = {errors.ConfigurationError, OrthoRayError}
 EXPECTED = {
     "BadInput": 400, "NotAuthenticated": 401, "NotAllowed": 403, "NotFound": 404, "WrongState": 409, "TooLarge": 413,
     "NotAnImage": 415, "TruncatedImage": 415, "Impossible": 422, "MissingBands": 422, "UnknownIndex": 422,
-    "Unavailable": 503, "ConfigurationError": 500, "OrthoRayError": 500,
+    "TooSlow": 408, "TooMany": 429, "Unavailable": 503, "TimedOut": 504, "ConfigurationError": 500, "OrthoRayError": 500,
 }  # fmt: skip
 
 
@@ -43,6 +43,22 @@ def test_every_exception_has_its_status_and_shape(house: Any, kind: type[OrthoRa
 def test_the_table_is_total() -> None:
     for kind in set(KINDS) - OURS:
         assert any(base in STATUS for base in kind.__mro__), kind
+
+
+@pytest.mark.parametrize(
+    ("error", "header", "value"),
+    [
+        (errors.TooMany("Wait.", retry_after_s=7), "retry-after", "7"),
+        (errors.Unavailable("Away.", retry_after_s=60), "retry-after", "60"),
+        (errors.Unavailable(), "retry-after", "5"),
+        (errors.TimedOut(), "retry-after", "5"),
+        (errors.TooSlow(), "connection", "close"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_may_pass_says_when(house: Any, error: OrthoRayError, header: str, value: str) -> None:
+    house.fail(error)
+    assert house.client.get(f"/imagery/{AN_ID}").headers[header] == value
 
 
 def test_fields_cannot_replace_the_members_of_a_problem(house: Any) -> None:
