@@ -14,7 +14,7 @@ from procrastinate.schema import SchemaManager
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from orthoray.errors import ConfigurationError, Unavailable
+from orthoray.errors import ConfigurationError, TimedOut, Unavailable
 from orthoray.tenants import ALL_TENANTS, acting_tenant
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -42,20 +42,25 @@ def read_queries(path: Path) -> Mapping[str, LiteralString]:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
-    """A pool whose connections are checked before use, so that a restarted server costs no request."""
+async def open_pool(
+    dsn: str, *, max_size: int = 8, wait_s: float = 10.0, statement_s: float = 30.0
+) -> AsyncIterator[Pool]:
+    """A pool whose connections are checked before use, so that a restarted server costs no request.
+
+    A connection is waited for `wait_s`, and the server ends a statement after `statement_s`.
+    """
     pool: Pool = AsyncConnectionPool(
         dsn,
         min_size=1,
         max_size=max_size,
-        timeout=10.0,
+        timeout=wait_s,
         check=AsyncConnectionPool.check_connection,
         # A cut link or a lost lock must not hold a connection for ever.
         kwargs={
             "row_factory": dict_row,
             "connect_timeout": 5,
             "tcp_user_timeout": 30_000,
-            "options": "-c statement_timeout=30s",
+            "options": f"-c statement_timeout={1000 * statement_s:.0f}",
         },
         connection_class=psycopg.AsyncConnection[DictRow],
         open=False,
@@ -74,6 +79,7 @@ async def transaction(pool: Pool, *, tenant: str | None = None) -> AsyncIterator
     It sees the rows of `tenant`; None: of the acting one (`orthoray.tenants`).
 
     Raises:
+        TimedOut: the server took too long for a statement.
         Unavailable: the database does not answer.
     """
     try:
@@ -81,6 +87,8 @@ async def transaction(pool: Pool, *, tenant: str | None = None) -> AsyncIterator
             if (seen := tenant or acting_tenant()) is not None:
                 await connection.execute(_ACT_FOR, [seen])
             yield connection
+    except psycopg.errors.QueryCanceled as error:
+        raise TimedOut("The database did not answer in time: try again in a few seconds.") from error
     except (psycopg.OperationalError, PoolTimeout, ConnectorException) as error:
         if isinstance(error, ConnectorException) and not isinstance(
             error.__cause__, psycopg.OperationalError

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
+
+_NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -25,4 +28,11 @@ def seconds_since(moment: datetime) -> float:
     return max(0.0, (datetime.now(UTC) - moment).total_seconds())
 
 
-Moment = Annotated[datetime, AfterValidator(in_utc)]
+def _as_text(value: Any) -> Any:
+    """Pydantic takes any number for seconds since 1970, and nobody who sends 2026 means that."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+        raise ValueError("write a moment as 2026-05-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_as_text), AfterValidator(in_utc)]

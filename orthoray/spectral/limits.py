@@ -27,6 +27,8 @@ def check_header(path: Path, kind: Format, max_pixels: int) -> bool:
         if kind is TIFF:
             directories = list(tiff.directories(file, size, tiff.KIND_TAGS))
             _refuse_pages(tiff.count_images(directories))
+            # GDAL would make an object for each of 65,535 bands.
+            refuse_size(0, directories[0].bands, max_pixels)
             return directories[0].is_tiled
         if kind in {JP2, J2K}:
             header = jp2.read_header(file, size)

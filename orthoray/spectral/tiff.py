@@ -26,6 +26,7 @@ IMAGE_LENGTH = 257
 PHOTOMETRIC = 262
 MAKE = 271
 STRIP_OFFSETS = 273
+SAMPLES_PER_PIXEL = 277
 STRIP_BYTE_COUNTS = 279
 TILE_WIDTH = 322
 TILE_OFFSETS = 324
@@ -40,7 +41,7 @@ COLOR_FILTER_ARRAY = 32803
 BLOCK_TAGS = frozenset({STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS})
 # what kind of image a directory describes
 KIND_TAGS = frozenset(
-    {SUBFILE_TYPE, OLD_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH, PHOTOMETRIC, MAKE}
+    {SUBFILE_TYPE, OLD_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH, PHOTOMETRIC, MAKE, SAMPLES_PER_PIXEL}
     | {TILE_WIDTH, SUB_DIRECTORIES, DNG_VERSION}
 )
 
@@ -103,6 +104,11 @@ class Directory:
     def pixels(self) -> int:
         """Columns times rows; 0 where the directory does not tell."""
         return self._first(IMAGE_WIDTH) * self._first(IMAGE_LENGTH)
+
+    @property
+    def bands(self) -> int:
+        """Samples of a pixel; 0 where the directory does not tell."""
+        return self._first(SAMPLES_PER_PIXEL)
 
     @property
     def is_auxiliary(self) -> bool:

@@ -27,8 +27,8 @@ PDF: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {}}, "description": "the report"}
 }
 ANY_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "the file"},
-    206: {"content": {"application/octet-stream": {}}, "description": "the bytes that were asked for"},
+    200: {"content": {"image/*": {}}, "description": "the file, as what it is"},
+    206: {"content": {"image/*": {}}, "description": "the bytes that were asked for"},
 }
 
 

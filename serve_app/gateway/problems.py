@@ -113,15 +113,19 @@ def _words(item: Mapping[str, Any]) -> str:
 
 
 def _methods_of(app: FastAPI, request: Request) -> set[str]:
-    """Every method that some route at the request's path knows; Starlette names those of one route only."""
-    known: set[str] = set()
+    """Every method that a route at the request's path knows; Starlette names those of one route only.
+
+    Where a route has the path in so many words, those that would take a part of it for an id do not count.
+    """
+    known: dict[int, set[str]] = {}
     for entry in app.routes:
         # FastAPI keeps an included router as one entry.
         routes = entry.original_router.routes if hasattr(entry, "original_router") else [entry]
         for route in routes:
             if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-                known |= route.methods or set()
-    return known | ({"HEAD"} if "GET" in known else set())
+                known.setdefault(len(route.param_convertors), set()).update(route.methods or ())
+    found = known[min(known)] if known else set()
+    return found | ({"HEAD"} if "GET" in found else set())
 
 
 def install(app: FastAPI) -> None:
@@ -136,6 +140,8 @@ def install(app: FastAPI) -> None:
         """What cannot be parsed is malformed (400); what parses but does not fit is impossible (422)."""
         path = request.url.path
         if any(item["loc"][0] == "path" for item in error.errors()):
+            if request.method not in _methods_of(app, request):  # `/imagery/uploads` taken for an id
+                return await http(request, HTTPException(405))
             return problem_of(NotFound("There is nothing here: this is not an id that OrthoRay gave."), path)
         found = error.errors()
         errors = [

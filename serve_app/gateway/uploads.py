@@ -62,7 +62,7 @@ class UploadFields(BaseModel):
     scale: PerBand | None = None
     offset: PerBand | None = None
 
-    @field_validator("*", mode="before")
+    @field_validator("captured_at", "gps_lat", "gps_lon", "sensor", "bands", "scale", "offset", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value
