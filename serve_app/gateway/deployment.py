@@ -13,6 +13,7 @@ from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.remote import remote
 from orthoray.storage.config import StorageConfig
 from orthoray.telemetry import start_tracing
+from serve_app.doorway import guard
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
 
@@ -31,6 +32,7 @@ class Gateway:
     ) -> None:
         configure_logs()
         start_tracing("api-gateway")
+        guard()
         self._config = config
         self._storage = storage.open()
         self._parts = storage.open_parts(self._storage)

@@ -307,6 +307,8 @@ def _ray_and_serve(
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         # Else uvicorn believes whoever is on this machine where a request comes from: TRUSTED_PROXIES says who is believed.
         "FORWARDED_ALLOW_IPS": "",
+        # By name, for whoever starts a stack needs no web server: bounds on the heads of requests.
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.doorway.guard",
     }
     if settings.otel_exporter_otlp_endpoint:
         # OpenTelemetry's own name, which every process below looks at: it may come from `.env`.

@@ -112,6 +112,18 @@ def shed(api: httpx2.Client) -> httpx2.Response | None:
     return answer if answer.status_code == 503 else None
 
 
+def test_a_head_without_end_is_cut_by_the_proxy(stack: Stack, api: httpx2.Client) -> None:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as one:
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        taken = 0
+        with suppress(OSError):
+            while taken < 400:
+                one.sendall(b"y" * 65_536)
+                taken += 1
+        assert taken < 400
+    answers_soon(api)
+
+
 def test_a_body_that_stops_is_given_up_and_its_connection_closed(stack: Stack) -> None:
     credentials = f"Authorization: Bearer {token('slow', 'analysis:run')}\r\n"
     with socket.create_connection(("127.0.0.1", stack.port), timeout=60) as one:
