@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import httpx2
 import pytest
-from stack import Stack, eventually
-from test_tenants import token
+from stack import Stack, eventually, token
 
 pytestmark = pytest.mark.timeout(240)
 

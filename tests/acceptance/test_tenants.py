@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
-import jwt
 import pytest
 from journey import Record, finished, start_run, upload
 from scenes import photo
-from stack import TOKENS, Stack, eventually
+from stack import Stack, eventually, token
 
 pytestmark = pytest.mark.timeout(240)
 ALL = "imagery:read,imagery:write,analysis:run,reports:read,reports:write"
@@ -28,18 +26,6 @@ def make_key(stack: Stack, tenant: str, scopes: str = ALL, *options: str) -> str
 
 def client(stack: Stack, key: str) -> httpx2.Client:
     return httpx2.Client(base_url=stack.url, headers={"X-API-Key": key}, timeout=60)
-
-
-def token(tenant: str, scope: str) -> str:
-    claims = {
-        "iss": TOKENS["JWT_ISSUER"],
-        "aud": TOKENS["JWT_AUDIENCE"],
-        "exp": int(time.time()) + 600,
-        "sub": "ana",
-        "tenant": tenant,
-        "scope": scope,
-    }
-    return jwt.encode(claims, TOKENS["JWT_HS256_SECRET"], "HS256")
 
 
 @pytest.fixture

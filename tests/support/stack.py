@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
+import jwt
 
 from serve_app.local.processes import port_is_free
 
@@ -216,6 +217,19 @@ class Stack:
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "serve_app.cli", *words]
+
+
+def token(tenant: str, scope: str) -> str:
+    """One that `TOKENS` make valid for ten minutes."""
+    claims = {
+        "iss": TOKENS["JWT_ISSUER"],
+        "aud": TOKENS["JWT_AUDIENCE"],
+        "exp": int(time.time()) + 600,
+        "sub": "ana",
+        "tenant": tenant,
+        "scope": scope,
+    }
+    return jwt.encode(claims, TOKENS["JWT_HS256_SECRET"], "HS256")
 
 
 def lasting_port() -> int:
