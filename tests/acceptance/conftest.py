@@ -52,6 +52,8 @@ def stack(slot: Slot, collected: Collector) -> Stack:
     """`orthoray up` in the foreground, with keys and traces."""
     settings = {
         "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
+        # Tests walk all routes without credentials, all from one address.
+        "FAILED_LOGINS_PER_MINUTE": "6000",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint,
         "LOG_FORMAT": "json",
         **TOKENS,
