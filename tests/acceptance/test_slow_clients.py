@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import socket
 import threading
 import time
@@ -92,6 +93,8 @@ def test_slow_clients_keep_nobody_waiting(stack: Stack, api: httpx2.Client, kind
 
 
 def test_a_gateway_that_is_full_says_so_at_once_and_recovers(stack: Stack, api: httpx2.Client) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     with ExitStack() as crowd:
         for number in range(FULL // SHARE + 1):
             credentials = f"Authorization: Bearer {token(f'slow{number}', 'analysis:run')}\r\n"
