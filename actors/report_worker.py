@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
-from actors.compute import Attempts, NotWanted, begun, call_off, chore, insist
+from actors.compute import Attempts, NotWanted, attended, call_off, chore, ended, insist
 from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
 from actors.upkeep import Upkeep, look_after
+from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
 from orthoray.ports import ReportOrder, ReportPort
 from orthoray.queue import RETRY, RETRY_COMPUTE, Queue
@@ -56,19 +58,41 @@ class ReportWorker(QueueWorker):
     async def _carry_out(self, order: ReportOrder) -> None:
         options = await asyncio.to_thread(lambda: placed(RENDERING, alive_nodes()))
         reference = render_report.options(**options).remote(self._storage, order, carried())
+        step = asyncio.ensure_future(_result(reference))
         try:
-            key = await begun(reference, Patience(RENDERING))
+            key = await attended(step, lambda: self._is_wanted(order), Patience(RENDERING))
+        except NotWanted:
+            call_off(reference)
+            await ended(step)
+            await chore(
+                lambda: self._report.clean_up(order.tenant, order.report.id), what=CLEAN_UP_REPORT.name
+            )
+            raise
         except BaseException:
             call_off(reference)
             raise
+        finally:
+            step.cancel()
         bucket = self._storage.reports
         report_id, attempt = order.report.id, order.attempt
         if not await insist(lambda: self._report.complete_report(report_id, attempt, bucket, key)):
             raise NotWanted
         TURNAROUND.observe(seconds_since(order.report.created_at), {"kind": "report"})
 
+    async def _is_wanted(self, order: ReportOrder) -> bool:
+        try:
+            return await self._report.is_wanted(order.report.id, order.attempt)
+        except Unavailable:
+            return True  # nobody said otherwise, and it is asked again
+
     async def census(self) -> None:
         tell_open("report", await self._report.census())
 
     async def tidy(self, mode: Upkeep) -> None:
         await look_after("report", self._report.reconcile, mode)
+
+
+async def _result(reference: Any) -> str:
+    """What `render_report` returns."""
+    key: str = await reference
+    return key

@@ -299,6 +299,9 @@ class ReportPort(Protocol):
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""
 
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        """Whether this attempt is under way still, as far as its row knows."""
+
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         """Store where the PDF is; False when it came too late to matter. It is removed then."""
 

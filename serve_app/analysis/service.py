@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
 from orthoray.callbacks import CallbackPolicy, check_url
@@ -175,14 +176,22 @@ class AnalysisService:
                     await self._clean_up_later(connection, tenant, run_id)
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
+        order, gave_up = await self._start(run_id)
+        if gave_up:
+            # The worker counts other failures; here it may be its own deaths that ended the run.
+            FAILURES.inc(1, {"kind": "analysis", "reason": gave_up})
+        return order
+
+    async def _start(self, run_id: UUID) -> tuple[RunOrder | None, str | None]:
+        """The order, or the word for why the run was given up, or neither."""
         async with transaction(self._pool) as connection:
             order = await self._rows.lock(connection, run_id)
             if order is None or order.run.status not in {"queued", "processing"}:
-                return None
+                return None, None
             found = await attempts.tally(connection, run_id)
             if reason := attempts.given_up("analysis", found, self._max_attempts, order.run.last_error):
                 await self._fail(connection, order, reason)
-                return None
+                return None, attempts.code_of(found, self._max_attempts)
             order = await self._rows.start(connection, run_id)
             assert order is not None, "it is locked"
             await attempts.begin(connection, run_id, order.attempt)
@@ -194,7 +203,7 @@ class AnalysisService:
                 occasion=order.attempt,
                 attempt=order.attempt,
             )
-        return order
+        return order, None
 
     async def report_progress(
         self, run_id: UUID, attempt: int, progress: float, node: str | None = None

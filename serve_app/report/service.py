@@ -9,11 +9,12 @@ from uuid import UUID
 
 import structlog
 
+from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
 from orthoray.contracts import Page, Priority, Report, ReportRequest, RunStatus
 from orthoray.database import Connection, Pool, ping, transaction
-from orthoray.errors import NotFound, OrthoRayError, Unavailable, WrongState
+from orthoray.errors import REASONS, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
@@ -29,7 +30,20 @@ from serve_app.report.repository import ReportRepository, Started
 log = structlog.get_logger(__name__)
 
 
-@per_tenant(for_all={"start_report", "complete_report", "end_attempt", "census", "reconcile", "check"})
+_OF_WORKERS = {
+    "start_report",
+    "is_wanted",
+    "complete_report",
+    "end_attempt",
+    "start_callback",
+    "end_callback",
+    "census",
+    "reconcile",
+    "check",
+}
+
+
+@per_tenant(for_all=_OF_WORKERS)
 class ReportService:
     """See `orthoray.ports.ReportPort`."""
 
@@ -128,35 +142,48 @@ class ReportService:
                     await self._clean_up_later(connection, tenant, report_id)
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
+        order, gave_up = await self._start(report_id)
+        if gave_up:
+            # The worker counts other failures; here it may be its own deaths that ended the report.
+            FAILURES.inc(1, {"kind": "report", "reason": gave_up})
+        return order
+
+    async def _start(self, report_id: UUID) -> tuple[ReportOrder | None, str | None]:
+        """The order, or the word for why the report was given up, or neither."""
         known = await self._rows.find(report_id)
         if known is None:
-            return None
+            return None, None
         try:
             run = await self._analysis.get(known.tenant, known.report.analysis_run_id)
             imagery = await self._imagery.get(known.tenant, run.imagery_id)
         except NotFound:
             await self._fail_without_run(report_id)
-            return None
+            return None, REASONS[NotFound]
         async with transaction(self._pool) as connection:
             known = await self._rows.lock(connection, report_id)
             if known is None or known.report.status not in {"queued", "processing"}:
-                return None
+                return None, None
             found = await attempts.tally(connection, report_id, known.numbered_from)
             if reason := attempts.given_up("report", found, self._max_attempts, known.report.last_error):
                 await self._fail(connection, known, reason)
-                return None
+                return None, attempts.code_of(found, self._max_attempts)
             started = await self._rows.start(connection, report_id)
             assert started is not None, "it is locked"
             await attempts.begin(connection, report_id, started.attempt)
-        return ReportOrder(
+        order = ReportOrder(
             report=started.report, run=run, imagery=imagery, tenant=started.tenant, attempt=started.attempt
         )
+        return order, None
 
     async def _fail_without_run(self, report_id: UUID) -> None:
         async with transaction(self._pool) as connection:
             known = await self._rows.lock(connection, report_id)
             if known and known.report.status in {"queued", "processing"}:
                 await self._fail(connection, known, "The analysis run has been deleted.")
+
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        known = await self._rows.find(report_id)
+        return known is not None and known.report.status == "processing" and known.attempt == attempt
 
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         async with transaction(self._pool) as connection:

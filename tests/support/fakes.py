@@ -381,6 +381,10 @@ class FakeReport(Fake):
         imagery = await self.analysis.imagery.get(tenant, run.imagery_id)
         return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant, attempt=report.attempts)
 
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        self._called("is_wanted")
+        return self._processing(report_id, attempt) is not None
+
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         self._called("complete_report")
         report = self._processing(report_id, attempt)
