@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ray import ObjectRefGenerator
 
-from actors.callbacks import CallbackRetry, Sender, deliver
+from actors.callbacks import AT_ONCE, CallbackRetry, Teller
 from actors.compute import Attempts, NotWanted, attended, call_off, check_wanted, chore, ended, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
@@ -28,16 +28,13 @@ from orthoray.telemetry import carried
 from pipelines.large import LARGE_AT_ONCE, analyse_large_object, task_for
 from pipelines.nodes import Demand, Patience, alive_nodes, placed
 
-# Callbacks under way at once: each holds its place for up to 15 seconds when a receiver does not answer.
-CALLBACKS = 32
-
 
 class AnalysisWorker(QueueWorker):
     """Jobs of analysis_db; at most `compute` runs are under way at once, of which `LARGE_AT_ONCE` are spread over the
     cluster: rasters from `large_pixels` on."""
 
     name = "analysis-worker"
-    more_queues: ClassVar = {TELL_CALLBACK.queue: CALLBACKS}
+    more_queues: ClassVar = {TELL_CALLBACK.queue: AT_ONCE}
 
     def __init__(
         self,
@@ -75,15 +72,11 @@ class AnalysisWorker(QueueWorker):
         async def clean_up(tenant: str, run_id: str) -> None:
             await chore(lambda: self._analysis.clean_up(tenant, UUID(run_id)), what=CLEAN_UP_RUN.name)
 
-        sender = Sender(self._callbacks) if self._callbacks else None
+        teller = Teller(self._callbacks, self._analysis.start_callback, self._analysis.end_callback)
 
         @queue.app.task(name=TELL_CALLBACK.name, queue=TELL_CALLBACK.queue, retry=CallbackRetry())
-        async def tell_callback(run_id: str) -> None:
-            run = UUID(run_id)
-            order = await self._analysis.start_callback(run)
-            await deliver(
-                order, sender, lambda error, given_up: self._analysis.end_callback(run, error, given_up)
-            )
+        async def tell_callback(run_id: str, tenant: str = "", host: str = "") -> None:
+            await teller.tell(UUID(run_id), tenant, host)
 
     async def _analyse(self, run_id: UUID) -> None:
         await self._attempts.tell(run_id)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
+from actors.callbacks import AT_ONCE, CallbackRetry, Teller
 from actors.compute import Attempts, NotWanted, attended, call_off, chore, ended, insist
 from actors.loop import QueueWorker
 from actors.metrics import TURNAROUND, tell_open
 from actors.upkeep import Upkeep, look_after
+from orthoray.callbacks import CallbackPolicy
 from orthoray.errors import Unavailable
 from orthoray.moments import seconds_since
 from orthoray.ports import ReportOrder, ReportPort
 from orthoray.queue import RETRY, RETRY_COMPUTE, Queue
 from orthoray.remote import remote_by_name
 from orthoray.storage.config import StorageConfig
-from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT, TELL_CALLBACK_OF_REPORT
 from orthoray.telemetry import carried
 from pipelines.nodes import Patience, alive_nodes, placed
 from pipelines.tasks import RENDERING, render_report
@@ -26,6 +28,7 @@ class ReportWorker(QueueWorker):
     """Jobs of report_db; at most `compute` reports are under way at once."""
 
     name = "report-worker"
+    more_queues: ClassVar = {TELL_CALLBACK_OF_REPORT.queue: AT_ONCE}
 
     def __init__(
         self,
@@ -34,7 +37,10 @@ class ReportWorker(QueueWorker):
         redis_url: str | None = None,
         compute: int | None = None,
         reconcile: Upkeep = "off",
+        *,
+        callbacks: CallbackPolicy | None = None,
     ) -> None:
+        self._callbacks = callbacks
         self._storage = storage
         self._report = remote_by_name("report-service", ReportPort)
         self._attempts = Attempts("report", self._report.end_attempt)
@@ -48,6 +54,13 @@ class ReportWorker(QueueWorker):
         @queue.app.task(name=CLEAN_UP_REPORT.name, queue=CLEAN_UP_REPORT.queue, retry=RETRY)
         async def clean_up(tenant: str, report_id: str) -> None:
             await chore(lambda: self._report.clean_up(tenant, UUID(report_id)), what=CLEAN_UP_REPORT.name)
+
+        teller = Teller(self._callbacks, self._report.start_callback, self._report.end_callback)
+        task = TELL_CALLBACK_OF_REPORT
+
+        @queue.app.task(name=task.name, queue=task.queue, retry=CallbackRetry())
+        async def tell_callback(report_id: str, tenant: str = "", host: str = "") -> None:
+            await teller.tell(UUID(report_id), tenant, host)
 
     async def _render(self, report_id: UUID) -> None:
         await self._attempts.tell(report_id)

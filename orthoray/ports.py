@@ -123,7 +123,7 @@ class ReportOrder(BaseModel):
 
 
 class CallbackOrder(BaseModel):
-    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run or report."""
 
     subject: UUID
     tenant: str
@@ -307,6 +307,12 @@ class ReportPort(Protocol):
 
     async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
         """As `AnalysisPort.end_attempt`."""
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        """As `AnalysisPort.start_callback`."""
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        """As `AnalysisPort.end_callback`."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""

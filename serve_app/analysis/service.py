@@ -12,18 +12,17 @@ import structlog
 from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
-from orthoray.callbacks import CallbackPolicy, check_url
+from orthoray.callbacks import CallbackPolicy, callback_status, check_callback, host_of
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
-    CallbackStatus,
     Language,
     Outcome,
     Page,
     RunStatus,
 )
 from orthoray.database import Connection, Pool, ping, transaction
-from orthoray.errors import Impossible, NotFound, OrthoRayError, Unavailable
+from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
@@ -37,7 +36,6 @@ from serve_app.analysis.reconcile import RunShelf
 from serve_app.analysis.repository import RunRepository
 
 FINAL = {"analysis.completed", "analysis.failed", "analysis.cancelled"}
-NO_CALLBACKS = "This installation sends no callbacks: its operator has to set WEBHOOK_SECRET."
 
 log = structlog.get_logger(__name__)
 
@@ -85,10 +83,7 @@ class AnalysisService:
         self._max_attempts = max_attempts
 
     async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
-        if request.callback is not None:
-            if self._callbacks is None:
-                raise Impossible(NO_CALLBACKS, parameter="callback")
-            check_url(request.callback, self._callbacks)
+        check_callback(request.callback, self._callbacks)
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
         # Refuses here, before anything is written, what a worker could not do.
@@ -310,16 +305,16 @@ class AnalysisService:
         )
         if run.callback and kind in FINAL:
             await self._rows.set_callback_event(connection, run.id, event)
-            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id))
+            host = host_of(run.callback)
+            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id), tenant=tenant, host=host)
 
     async def start_callback(self, run_id: UUID) -> CallbackOrder | None:
         async with transaction(self._pool) as connection:
             return await self._rows.start_callback(connection, run_id)
 
     async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
-        status: CallbackStatus = "given_up" if given_up else "waiting" if error else "delivered"
         async with transaction(self._pool) as connection:
-            await self._rows.end_callback(connection, run_id, status, error)
+            await self._rows.end_callback(connection, run_id, callback_status(error, given_up), error)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

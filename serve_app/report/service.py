@@ -12,20 +12,23 @@ import structlog
 from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
+from orthoray.callbacks import CallbackPolicy, callback_status, check_callback, host_of
 from orthoray.contracts import Page, Priority, Report, ReportRequest, RunStatus
 from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import REASONS, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
-from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
+from orthoray.ports import AnalysisPort, CallbackOrder, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.storage.base import Storage
-from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT, TELL_CALLBACK_OF_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository, Started
+
+FINAL = {"report.completed", "report.failed"}
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,7 @@ class ReportService:
         *,
         imagery: ImageryPort,
         analysis: AnalysisPort,
+        callbacks: CallbackPolicy | None = None,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self._pool = pool
@@ -66,9 +70,11 @@ class ReportService:
         self._bucket = bucket
         self._imagery = imagery
         self._analysis = analysis
+        self._callbacks = callbacks
         self._max_attempts = max_attempts
 
     async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
+        check_callback(request.callback, self._callbacks)
         run = await self._analysis.get(tenant, request.analysis_run_id)
         if run.status != "completed":
             raise WrongState(
@@ -79,12 +85,15 @@ class ReportService:
         async with transaction(self._pool) as connection:
             report = None
             made = await self._rows.request(
-                connection, tenant, in_language(run, language), language, priority
+                connection, tenant, in_language(run, language), language, priority, request.callback
             )
             if made:
                 report, place, since = made
                 await RENDER_REPORT.defer(self._queue, connection, priority=place, report_id=str(report.id))
                 await self._tell(connection, "report.requested", report, tenant, since)
+            elif request.callback:
+                known = report_id(run.id, language)
+                await self._rows.set_callback(connection, tenant, known, request.callback)
         try:
             await self._analysis.get(tenant, run.id)
         except NotFound:  # deleted in this moment; its clean-up may not have seen this report
@@ -92,7 +101,14 @@ class ReportService:
             raise
         except Unavailable:
             pass  # the report is queued, and that is what the client asked for
-        return report or await self.get(tenant, report_id(run.id, language))
+        report = report or await self.get(tenant, report_id(run.id, language))
+        if request.callback and report.callback not in {None, request.callback}:
+            raise WrongState(
+                "The end of this report is told to another URL already, and to one only: GET the report until it is "
+                "completed, or DELETE it and ask for it again.",
+                report_id=str(report.id),
+            )
+        return report
 
     async def get(self, tenant: str, report_id: UUID) -> Report:
         report = await self._rows.get(tenant, report_id)
@@ -251,7 +267,7 @@ class ReportService:
         **data: str,
     ) -> None:
         """Write an event, which bears what every event of a report does; the occasion of the last one is its end."""
-        await self._events.emit(
+        event = await self._events.emit(
             connection,
             kind,
             report.id,
@@ -261,6 +277,20 @@ class ReportService:
             language=report.language,
             **data,
         )
+        if report.callback and kind in FINAL:
+            await self._rows.set_callback_event(connection, report.id, event)
+            host = host_of(report.callback)
+            await TELL_CALLBACK_OF_REPORT.defer(
+                self._queue, connection, report_id=str(report.id), tenant=tenant, host=host
+            )
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        async with transaction(self._pool) as connection:
+            return await self._rows.start_callback(connection, report_id)
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        async with transaction(self._pool) as connection:
+            await self._rows.end_callback(connection, report_id, callback_status(error, given_up), error)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

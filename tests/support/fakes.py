@@ -343,6 +343,8 @@ class FakeReport(Fake):
                 imagery_key=run.imagery_object_key,
                 stats=run.stats,
                 conclusion=run.conclusion,
+                callback=request.callback,
+                callback_status="waiting" if request.callback else None,
                 created_at=datetime.now(UTC),
             )
             self.rows[known] = tenant, report
