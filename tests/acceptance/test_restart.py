@@ -44,6 +44,7 @@ def test_sigterm_to_the_whole_group_ends_everything_and_the_data_stay(stack: Sta
         finished(api, f"/analysis-runs/{start_run(api, imagery['id'])['id']}")
 
 
+@pytest.mark.ends_stack
 def test_the_stack_ends_by_itself_when_the_foreground_process_is_killed(stack: Stack) -> None:
     assert stack.process is not None
     os.kill(stack.process.pid, signal.SIGKILL)
