@@ -90,15 +90,8 @@ def s3_stack(slot: Slot) -> Stack:
     return slot.take("s3", lambda: Stack({"SERVE_INGRESS": "haproxy"}), lambda stack: stack.start("--s3"))
 
 
-def stack_of(item: pytest.Item) -> str:
-    """The stack that a test shares with others; its file where it has its own."""
-    names = getattr(item, "fixturenames", ())
-    return next((name for name in ("stack", "open_stack", "s3_stack") if name in names), item.path.stem)
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    in_groups(items, Path(__file__).parent, stack_of)
+    in_groups(items, Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True)

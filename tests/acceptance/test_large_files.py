@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import httpx2
 import pytest
-from journey import finished, start_run
 from memory import watched
 from parts import begin, big_tiff, complete, send
-from stack import Stack, eventually
+from stack import Stack
 
 pytestmark = pytest.mark.timeout(280)
 
 MEGABYTE = 1_000_000
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@pytest.fixture
-def s3_api(s3_stack: Stack) -> Iterator[httpx2.Client]:
-    with s3_stack.client() as client:
-        yield client
 
 
 def test_600_megabytes_in_parts_take_little_memory(stack: Stack, api: httpx2.Client, tmp_path: Path) -> None:
@@ -71,27 +57,3 @@ def test_the_doctor(stack: Stack, api: httpx2.Client) -> None:
     cured = stack.run("doctor", "--fix")
     assert cured.returncode == 0, cured.stdout
     assert not orphan.parent.exists()
-
-
-def test_parts_go_straight_to_s3(s3_stack: Stack, s3_api: httpx2.Client, tmp_path: Path) -> None:
-    path = big_tiff(tmp_path / "field.tif", 4900)  # 72 MB
-    upload = begin(s3_api, path, sha256=sha256(path))
-    assert all(part["url"].startswith("http://127.0.0.1:") for part in upload["parts"])
-    send(s3_api, path, upload, 1, 2)
-    send(s3_api, path, upload)
-    imagery = complete(s3_api, upload)
-    assert complete(s3_api, upload) == imagery
-    content = hashlib.sha256(s3_api.get(f"/imagery/{imagery['id']}/content").content).hexdigest()
-    assert content == imagery["sha256"] == sha256(path)
-    other = big_tiff(tmp_path / "other.tif", 4900, mark=2)
-    for count in ("1 imported", "1 there already"):
-        answer = s3_stack.run("import", str(other))
-        assert count in answer.stderr, answer.stderr
-    run = start_run(s3_api, imagery["id"], "NDVI_emp")
-    finished(s3_api, f"/analysis-runs/{run['id']}")
-    doctor = s3_stack.run("doctor", "--grace", "0")
-    assert doctor.returncode == 0, doctor.stdout
-    aborted = begin(s3_api, path)
-    send(s3_api, path, aborted, 1)
-    assert s3_api.delete(f"/imagery/uploads/{aborted['id']}").status_code == 204
-    eventually(lambda: s3_stack.run("doctor", "--grace", "0").returncode == 0, 30, "all is well")

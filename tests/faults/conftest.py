@@ -16,7 +16,6 @@ from lanes import in_groups
 from orthoray.storage.local import LocalStorage
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of this folder bear the mark, and have time for an installation to come back."""
     here = Path(__file__).parent
@@ -24,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.faults)
             item.add_marker(pytest.mark.timeout(720))
-    in_groups(items, here, lambda item: "s3" if "servers" in getattr(item, "fixturenames", ()) else "folder")
+    in_groups(items, here)
 
 
 @pytest.fixture(scope="package")

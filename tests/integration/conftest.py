@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import psycopg
 import pytest
-from lanes import in_groups
 from wired import Services, open_services
 
 from orthoray.database import migrate
@@ -23,11 +22,6 @@ TABLES = {
     "analysis": "analysis_runs, attempts, batches",
     "report": "reports, attempts",
 }
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    in_groups(items, Path(__file__).parent, lambda item: item.path.stem)
 
 
 @pytest.fixture(scope="session")
