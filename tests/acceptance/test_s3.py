@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -27,6 +28,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digests(path: Path, upload: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a careful client says of the parts."""
+    with path.open("rb") as file:
+        return [
+            {"number": part["number"], "sha256": hashlib.sha256(file.read(part["size_bytes"])).hexdigest()}
+            for part in upload["parts"]
+        ]
+
+
 @pytest.fixture
 def s3_api(s3_stack: Stack) -> Iterator[httpx2.Client]:
     with s3_stack.client() as client:
@@ -37,9 +47,16 @@ def test_parts_go_straight_to_s3(s3_stack: Stack, s3_api: httpx2.Client, tmp_pat
     path = big_tiff(tmp_path / "field.tif", 4900)  # 72 MB
     upload = begin(s3_api, path, sha256=sha256(path))
     assert all(part["url"].startswith("http://127.0.0.1:") for part in upload["parts"])
-    send(s3_api, path, upload, 1, 2)
+    damaged = httpx2.put(upload["parts"][1]["url"], content=bytes(upload["part_bytes"]))
+    assert damaged.status_code == 200
+    send(s3_api, path, upload, 1)
     send(s3_api, path, upload)
-    imagery = complete(s3_api, upload)
+    place = f"/imagery/uploads/{upload['id']}"
+    refused = s3_api.post(f"{place}/complete", json={"parts": digests(path, upload)})
+    assert (refused.status_code, refused.json()["missing_parts"]) == (409, [2])
+    assert [part["number"] for part in s3_api.get(place).json()["parts"] if not part["received"]] == [2]
+    send(s3_api, path, upload)
+    imagery = complete(s3_api, upload, parts=digests(path, upload))
     assert complete(s3_api, upload) == imagery
     content = hashlib.sha256(s3_api.get(f"/imagery/{imagery['id']}/content").content).hexdigest()
     assert content == imagery["sha256"] == sha256(path)
