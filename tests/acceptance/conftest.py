@@ -12,6 +12,9 @@ from lanes import in_groups
 from other_old import write_other_old
 from stack import MAX_UPLOAD_BYTES, TOKENS, Stack
 
+# For a test that finds no stack and starts one, on a slow machine.
+WITH_A_START_S = 600
+
 
 class Slot:
     """The stack under test, by name. Asking for another one ends it; asking for one that a test has stopped starts it again."""
@@ -91,7 +94,11 @@ def s3_stack(slot: Slot) -> Stack:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    in_groups(items, Path(__file__).parent)
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(WITH_A_START_S))
+    in_groups(items, here)
 
 
 @pytest.fixture(autouse=True)

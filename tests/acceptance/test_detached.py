@@ -12,8 +12,6 @@ from rasters import UTM, fields, write_bands
 from scenes import multispectral_scene, photo, write_tiff
 from stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def test_status_says_where_it_serves(open_stack: Stack) -> None:
     answer = open_stack.run("status")

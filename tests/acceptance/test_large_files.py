@@ -7,12 +7,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx2
-import pytest
 from memory import watched
 from parts import begin, big_tiff, complete, send
 from stack import Stack
-
-pytestmark = pytest.mark.timeout(280)
 
 MEGABYTE = 1_000_000
 

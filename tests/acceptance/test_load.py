@@ -5,11 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
-import pytest
 from journey import Record, finished, start_run, upload
 from scenes import photo
-
-pytestmark = pytest.mark.timeout(240)
 
 CLIENTS = 20
 

@@ -12,8 +12,6 @@ from stack import Stack, eventually
 
 from serve_app.local.processes import port_is_free
 
-pytestmark = pytest.mark.timeout(280)
-
 
 def ports_are_free(stack: Stack) -> bool:
     return all(port_is_free("127.0.0.1", port) for port in (stack.port, stack.dashboard_port))

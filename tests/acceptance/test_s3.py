@@ -20,8 +20,6 @@ from serve_app.local.stack import ingress_folder
 
 SMOKE = Path(__file__).parents[2] / "deploy" / "smoke"
 
-pytestmark = pytest.mark.timeout(280)
-
 
 def sha256(path: Path) -> str:
     with path.open("rb") as file:

@@ -10,8 +10,6 @@ from journey import finished, start_run, upload
 from scenes import photo
 from stack import Stack, eventually
 
-pytestmark = pytest.mark.timeout(280)
-
 
 @pytest.mark.ends_stack
 def test_the_next_start_works_and_leaves_nothing_of_the_last_one(open_stack: Stack) -> None:

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.faults)
-            item.add_marker(pytest.mark.timeout(720))
+            item.add_marker(pytest.mark.timeout(900))
     in_groups(items, here)
 
 
