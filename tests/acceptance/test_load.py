@@ -15,8 +15,8 @@ def test_twenty_uploads_analysed_at_once(api: httpx2.Client) -> None:
     def journey(number: int) -> Record:
         imagery = upload(api, f"field-{number}.jpg", photo(seed=number))
         run = start_run(api, imagery["id"], auto_report=True, language=("ru", "ro", "en")[number % 3])
-        done = finished(api, f"/analysis-runs/{run['id']}", timeout_s=120)
-        return finished(api, f"/reports/{done['report_id']}", timeout_s=120)
+        done = finished(api, f"/analysis-runs/{run['id']}", timeout_s=240)
+        return finished(api, f"/reports/{done['report_id']}", timeout_s=240)
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         reports = list(clients.map(journey, range(CLIENTS)))
