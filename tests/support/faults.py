@@ -214,7 +214,11 @@ def check(site: Site, *loads: Load, timeout_s: float = 420) -> dict[str, Counter
     events = site.events()
     for kind, rows in (("analysis", runs), ("report", reports)):
         for status in ("completed", "failed"):
-            told = {subject: ids for (name, subject), ids in events.items() if name == f"{kind}.{status}"}
+            told = {
+                subject: ids
+                for (name, subject), ids in events.items()
+                if name == f"{kind}.{status}" and subject not in site.deleted
+            }
             assert told.keys() == {key for key, row in rows.items() if row["status"] == status}, (
                 kind,
                 status,
