@@ -50,7 +50,7 @@ def test_parts_go_straight_to_s3(s3_stack: Stack, s3_api: httpx2.Client, tmp_pat
     send(s3_api, path, upload, 1)
     send(s3_api, path, upload)
     place = f"/imagery/uploads/{upload['id']}"
-    refused = s3_api.post(f"{place}/complete", json={"parts": digests(path, upload)})
+    refused = s3_api.post(f"{place}/complete", json={"parts": digests(path, upload)}, timeout=300)
     assert (refused.status_code, refused.json()["missing_parts"]) == (409, [2])
     assert [part["number"] for part in s3_api.get(place).json()["parts"] if not part["received"]] == [2]
     send(s3_api, path, upload)
