@@ -52,8 +52,9 @@ def _cause(error: GraphQLError) -> OrthoRayError | None:
         return original
     if "Document contains more than" in error.message and "tokens" in error.message:
         return too_many_tokens()
-    if original is None or error.path is None:
-        # The text of the query or its variables: GraphQL's own words, which quote nothing but them.
+    is_of_a_value = error.path is None and error.locations
+    if original is None or is_of_a_value:
+        # GraphQL's own words of the query or a value in it, which quote nothing but them.
         return BadInput(error.message)
     return None
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 from pydantic import BaseModel, ValidationError
-from strawberry.utils.str_converters import to_camel_case
+from pydantic.alias_generators import to_camel
 
 from orthoray import contracts, options
 from orthoray.errors import Impossible
@@ -53,7 +53,10 @@ def _checked(contract: type[Request], given: Any) -> Request:
     except ValidationError as error:
         errors = misfits(error.errors())
         for each in errors:
-            each["where"] = to_camel_case(each["where"])
+            # Not what a client named themselves, such as a constant L.
+            each["where"] = ".".join(
+                to_camel(part) if "_" in part else part for part in each["where"].split(".")
+            )
         raise Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors) from None
 
 

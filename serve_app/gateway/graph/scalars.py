@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NewType, Optional, TypeVar, Union, g
 from uuid import UUID
 
 import strawberry
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -36,6 +36,13 @@ def _whole(value: Any) -> int:
     return value
 
 
+def _moment(value: Any) -> datetime:
+    try:
+        return _MOMENT.validate_python(value if isinstance(value, str) else None)
+    except ValidationError:
+        raise ValueError("a moment is written as 2026-06-14T09:30:00Z") from None
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     Long: strawberry.scalar(
         name="Long",
@@ -47,7 +54,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description="A moment as RFC 3339 writes it; one without a zone is taken for UTC.",
         serialize=lambda moment: _MOMENT.dump_python(moment, mode="json"),
-        parse_value=_MOMENT.validate_python,
+        parse_value=_moment,
     ),
 }
 

@@ -338,14 +338,12 @@ def test_one_that_fails_does_not_stop_the_others(house: Any) -> None:
 
 
 def test_a_mutation_sees_what_the_one_before_it_changed(house: Any) -> None:
-    run = house.run()
-    image = run["imagery_id"]
-    start = f'requestAnalysis(input: {{imageryId: "{image}"}}) {{ imagery {{ id }} }}'
-    found = data(
-        house,
-        f'mutation {{ a: {start} b: deleteImagery(id: "{image}") {{ id }} c: deleteRun(id: "{run["id"]}") {{ id }} }}',
-    )
-    assert found["a"] == {"imagery": {"id": image}}
+    run = house.run(completed=True)
+    asked = f'requestReport(input: {{analysisRunId: "{run["id"]}"}}) {{ run {{ imagery {{ id }} }} }}'
+    delete = f'deleteImagery(id: "{run["imagery_id"]}") {{ id }}'
+    found = data(house, f"mutation {{ before: {asked} {delete} after: {asked} }}")
+    assert found["before"] == {"run": {"imagery": {"id": run["imagery_id"]}}}
+    assert found["after"] == {"run": {"imagery": None}}
 
 
 def test_nothing_is_changed_where_that_cannot_be_told(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,10 +385,11 @@ def test_what_an_image_cannot_give_is_refused_as_rest_refuses_it(house: Any) -> 
 def test_values_that_do_not_fit_are_named(house: Any) -> None:
     wrong = error(
         house,
-        f'mutation {{ requestAnalysis(input: {{imageryId: "{uuid4()}", blend: 7, thresholds: "many"}}) {{ id }} }}',
+        f'mutation {{ requestAnalysis(input: {{imageryId: "{uuid4()}", blend: 7, thresholds: "many",'
+        ' soilMask: {above: 0, constants: {L: "x"}}}) { id } }',
     )
     assert (wrong["code"], wrong["status"]) == ("IMPOSSIBLE", 422)
-    assert {item["where"] for item in wrong["errors"]} == {"blend", "thresholds"}
+    assert {item["where"] for item in wrong["errors"]} == {"blend", "thresholds", "soilMask.constants.L"}
 
 
 @pytest.mark.parametrize(
@@ -420,6 +419,8 @@ def test_what_no_list_can_give(house: Any, query: str) -> None:
         ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "Cannot spread fragment"),
         ("fragment A on Query { __typename }", ""),
         ("{ x(", "Syntax Error"),
+        ('{ imageryList(capturedAfter: "today") { nodes { id } } }', "is written as"),
+        ("{ imageryList(capturedAfter: 5) { nodes { id } } }", "is written as"),
         ("{ runs(status: LOST) { nodes { id } } }", "LOST"),
         ('{ run(id: "\ud800") { id } }'.encode("utf-8", "replace").decode(), "UUID"),
     ],
@@ -429,6 +430,7 @@ def test_what_is_no_query_of_this_graph(house: Any, query: str, words: str) -> N
     assert "data" not in found
     wrong = found["errors"][0]
     assert words in wrong["message"]
+    assert "pydantic" not in wrong["message"]
     assert (wrong["extensions"]["code"], wrong["extensions"]["status"]) == ("BAD_INPUT", 400)
 
 
@@ -444,6 +446,18 @@ def test_errors_are_few_and_short(house: Any) -> None:
     assert len(found["errors"]) == 10
     found = ask(house, "query ($id: UUID!) { run(id: $id) { id } }", id="x" * 5000)
     assert len(found["errors"][0]["message"]) <= 1003
+
+
+def test_a_fault_before_anything_is_asked_tells_nothing_either(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("/etc/secret")
+
+    monkeypatch.setattr("serve_app.gateway.graph.schema.measure", broken)
+    found = ask(house, "{ __typename }")
+    assert [item["extensions"]["code"] for item in found["errors"]] == ["INTERNAL"]
+    assert "secret" not in str(found)
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("/etc/secret"), OrthoRayError("select * from keys")])
