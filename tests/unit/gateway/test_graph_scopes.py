@@ -237,6 +237,21 @@ def test_what_a_mutation_gives_back_is_no_way_around(walk: Walk) -> None:
     assert answer["errors"][0]["extensions"]["needed_scopes"] == ["analysis:run", "reports:read"]
 
 
+def test_a_row_that_leads_to_another_tenants_rows_leads_nowhere(walk: Walk) -> None:
+    house = walk.house
+    for rows in (house.imagery.rows, house.analysis.rows):
+        for key, (_, record) in list(rows.items()):
+            rows[key] = "another", record
+    stranger = house.client_with({"X-API-Key": walk.key(*SCOPES, tenant="another")})
+    query = (
+        f'{{ run(id: "{walk.ids["AnalysisRun"]}") {{ id report {{ id }} reports {{ nodes {{ id }} }}'
+        " imagery { id runs { nodes { id } } } } }"
+    )
+    told = stranger.post("/graphql", json={"query": query}).json()["data"]["run"]
+    assert (told["report"], told["reports"]) == (None, {"nodes": []})
+    assert told["imagery"]["runs"]["nodes"] == [{"id": walk.ids["AnalysisRun"]}]
+
+
 @strawberry.type(name="Query")
 class Careless(graph.Query):
     secret: JSON
