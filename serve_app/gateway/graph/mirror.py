@@ -22,7 +22,7 @@ Shown = TypeVar("Shown", bound=type)
 
 
 class Mirrors:
-    """Decorators that remember which type stands for which contract, so that nested ones are found."""
+    """Decorators that remember which type stands for which contract. One that is only part of another needs no class."""
 
     def __init__(self) -> None:
         self._types: dict[type[BaseModel], Any] = {}
@@ -34,7 +34,7 @@ class Mirrors:
         def decorate(cls: Shown) -> Shown:
             described = {}
             for name, field in contract.model_fields.items():
-                described[name] = graph_type(field.annotation, name, self._types.__getitem__)
+                described[name] = graph_type(field.annotation, name, self._type_of)
                 setattr(cls, name, strawberry.field(description=field.description))
             cls.__annotations__ = {**described, **inspect.get_annotations(cls)}
             self._types[contract] = strawberry.type(cls, description=_first_words(contract))
@@ -48,7 +48,7 @@ class Mirrors:
         def decorate(cls: Shown) -> Shown:
             described = {}
             for name, field in contract.model_fields.items():
-                described[name] = graph_type(field.annotation, name, self._inputs.__getitem__)
+                described[name] = graph_type(field.annotation, name, self._input_of)
                 default = _default(field, described[name])
                 setattr(cls, name, strawberry.field(description=field.description, default=default))
             cls.__annotations__ = described
@@ -56,6 +56,20 @@ class Mirrors:
             return cls
 
         return decorate
+
+    def _type_of(self, contract: type[BaseModel]) -> Any:
+        if contract not in self._types:
+            self.output(contract)(_empty(contract.__name__))
+        return self._types[contract]
+
+    def _input_of(self, contract: type[BaseModel]) -> Any:
+        if contract not in self._inputs:
+            self.input(contract)(_empty(f"{contract.__name__}Input"))
+        return self._inputs[contract]
+
+
+def _empty(name: str) -> type:
+    return type(name, (), {"__module__": __name__})
 
 
 def _default(field: FieldInfo, annotation: Any) -> Any:

@@ -9,7 +9,7 @@ import strawberry
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from orthoray import contracts, options
+from orthoray import contracts
 from orthoray.errors import Impossible
 from serve_app.gateway.graph.guard import guarded
 from serve_app.gateway.graph.mirror import sent
@@ -18,8 +18,6 @@ from serve_app.gateway.graph.types import AnalysisRun, Info, Report, mirrors
 from serve_app.gateway.problems import misfits
 
 Request = TypeVar("Request", bound=BaseModel)
-
-mirrors.input(options.SoilMask)(type("SoilMaskInput", (), {"__module__": __name__}))
 
 
 @mirrors.input(contracts.AnalysisRequest)

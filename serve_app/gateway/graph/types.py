@@ -9,7 +9,7 @@ import strawberry
 from strawberry import Parent
 from strawberry.scalars import JSON
 
-from orthoray import batches, contracts, options
+from orthoray import batches, contracts
 from serve_app.gateway.graph.connections import PAGE, Connection, checked_size, connection
 from serve_app.gateway.graph.guard import GUARD
 from serve_app.gateway.graph.loaders import GraphContext
@@ -18,25 +18,8 @@ from serve_app.gateway.graph.scalars import RunStatus, state_of
 
 Info = strawberry.Info[GraphContext, None]
 mirrors = Mirrors()
-# The newest report of each language, and a few that failed.
+# More than there are languages, so these are all of them.
 _REPORTS_LOOKED_AT = 10
-
-for nested in (
-    contracts.Gps,
-    contracts.Camera,
-    contracts.Asset,
-    contracts.CalibrationRecord,
-    contracts.ClassRow,
-    contracts.Histogram,
-    contracts.Statistics,
-    contracts.Note,
-    contracts.Attempt,
-    options.SoilMask,
-    options.AnalysisOptions,
-    options.AnalysisWish,
-    batches.BatchWish,
-):
-    mirrors.output(nested)(type(nested.__name__, (), {"__module__": __name__}))
 
 
 async def _runs_of_imagery(
