@@ -24,8 +24,10 @@ from graphql import (
 from pydantic.alias_generators import to_camel
 
 from orthoray.errors import OrthoRayError, Unavailable
+from orthoray.pages import MAX_ROWS
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig
+from serve_app.gateway.graph.loaders import Loaders
 
 RESPONSE = "application/graphql-response+json"
 
@@ -255,16 +257,17 @@ def test_records_that_are_asked_for_one_by_one_take_one_call(house: Any) -> None
 
 
 def test_more_parents_than_one_call_takes_are_asked_for_in_several(house: Any) -> None:
-    image = house.upload().json()["id"]
-    record = house.imagery.rows.popitem()[1][1]
-    for number in range(30):
-        copy = record.model_copy(
-            update={"id": uuid4(), "created_at": datetime(2026, 1, 1, 1, number, tzinfo=UTC)}
-        )
-        house.imagery.rows[copy.id] = "default", copy
-    query = "{ imageryList(first: 30) { nodes { runs(first: %d) { nodes { id } } } } }"
-    assert calls_for(house, query % 20)["FakeAnalysis.search_of_imagery"] == 1
-    assert image not in map(str, house.imagery.rows)
+    limit = 100
+
+    async def load(count: int) -> list[Any]:
+        loader = Loaders(house.app.state.services, "default").runs_of_imagery(limit, None, None)
+        return await loader.load_many([uuid4() for _ in range(count)])
+
+    most = MAX_ROWS // limit
+    for count, calls in ((most, 1), (most + 1, 2)):
+        house.analysis.calls.clear()
+        assert [page.items for page in asyncio.run(load(count))] == [[]] * count
+        assert house.analysis.calls == ["search_of_imagery"] * calls
 
 
 # What it changes
