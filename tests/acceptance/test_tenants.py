@@ -133,10 +133,11 @@ def test_the_graph_of_one_tenant(stack: Stack, farm: httpx2.Client, coop: httpx2
     assert found["report"] == {"id": run["reportId"], "status": "COMPLETED"}
     assert found["reports"]["nodes"] == [{"run": {"id": run["id"]}}]
     delete = "mutation ($id: UUID!) { deleteImagery(id: $id) { id } }"
-    for stranger in (coop, stack.client()):
-        for text in (query, delete):
-            refused = ask(stranger, text, id=imagery["id"])
-            assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
+    with stack.client() as default:
+        for stranger in (coop, default):
+            for text in (query, delete):
+                refused = ask(stranger, text, id=imagery["id"])
+                assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
     assert ask(farm, delete, id=imagery["id"])["data"]["deleteImagery"] == {"id": imagery["id"]}
     audit = stack.run("audit", "--tenant", "farm", COLUMNS="250").stdout
     assert f"/graphql deleteImagery(id: {imagery['id']})" in audit
