@@ -19,7 +19,7 @@ from serve_app.gateway.graph.errors import code_of
 from serve_app.gateway.graph.loaders import GraphContext
 from serve_app.gateway.graph.schema import answer
 
-# More of them find nothing more, as long as nothing changes here: 2,000 of each were tried.
+# A few seconds' worth: runs of developers look for others each time.
 FOUND = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
