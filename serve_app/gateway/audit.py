@@ -66,15 +66,17 @@ class Audit:
                 write.ids = {
                     name: str(value)[:MAX_TEXT] for name, value in scope.get("path_params", {}).items()
                 }
-                await asyncio.shield(self._end(caller.tenant, write))
+                await asyncio.shield(end_write(self._imagery, caller.tenant, write))
 
-    async def _end(self, tenant: str, write: Write) -> None:
-        try:
-            await self._imagery.record_write(tenant, write)
-        except OrthoRayError as error:
-            log.warning(
-                "outcome of a write not recorded",
-                write=str(write.id),
-                status=write.status,
-                reason=error.detail,
-            )
+
+async def end_write(imagery: ImageryPort, tenant: str, write: Write) -> None:
+    """Add the outcome; what is done is done, so a trace that cannot be completed is only told."""
+    try:
+        await imagery.record_write(tenant, write)
+    except OrthoRayError as error:
+        log.warning(
+            "outcome of a write not recorded",
+            write=str(write.id),
+            status=write.status,
+            reason=error.detail,
+        )

@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
@@ -68,17 +69,34 @@ def problem(
     return Problem({**(fields or {}), **content}, status_code=status, headers=_HEADERS.get(status))
 
 
+def status_of(error: OrthoRayError) -> tuple[int, str] | None:
+    """Status and title by the most special class that the table names."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+
+
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    """By the most special class that the table names."""
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            status, title = STATUS[kind]
-            name = type(error).__name__
-            return problem(
-                status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields
-            )
-    log.error("exception without a status", error=type(error).__name__)
-    return internal_problem(path)
+    found, name = status_of(error), type(error).__name__
+    if found is None:
+        log.error("exception without a status", error=name)
+        return internal_problem(path)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
+
+
+def misfit(error: ValidationError) -> Impossible:
+    """What pydantic refuses, as an error of ours: `errors` says where and what."""
+    errors = [
+        {"where": ".".join(str(part) for part in item["loc"]), "problem": _words(item)}
+        for item in error.errors()
+    ]
+    return Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors)
+
+
+def full_disk(error: OSError) -> Unavailable | None:
+    """The one failure of the system that a client is told of; None: it is another."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("The server's disk is full: nothing was stored.")
+    return None
 
 
 def internal_problem(path: str) -> Problem:
@@ -141,6 +159,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def system(request: Request, error: OSError) -> Problem:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return problem_of(Unavailable("The server's disk is full: nothing was stored."), request.url.path)
+        if told := full_disk(error):
+            return problem_of(told, request.url.path)
         raise error

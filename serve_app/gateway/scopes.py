@@ -74,12 +74,16 @@ def check_scope(request: Request) -> None:
     if path in PUBLIC_PATHS:
         return
     caller: Caller = request.state.caller
-    _check(caller, NEEDED[f"{request.method} {path}"])
+    check_allowed(caller, NEEDED[f"{request.method} {path}"])
     for name in request.query_params.get("expand", "").split(","):
-        _check(caller, EXPANDED.get(name.strip(), _ANY))
+        check_allowed(caller, EXPANDED.get(name.strip(), _ANY))
 
 
-def _check(caller: Caller, wanted: tuple[str, ...]) -> None:
+def check_allowed(caller: Caller, wanted: tuple[str, ...]) -> None:
+    """
+    Raises:
+        NotAllowed: the caller has none of the wanted scopes, which are named.
+    """
     if not allows(caller.scopes, wanted):
         names = " or ".join(wanted)
         raise NotAllowed(

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 
-from orthoray.contracts import Imagery, Page
+from orthoray.contracts import Asset, Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
@@ -70,13 +70,18 @@ async def upload(
     stored = await receive_upload(
         request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
     )
+    imagery = await catalogue(services, caller, stored)
+    response.headers["Location"] = f"/imagery/{imagery.id}"
+    return imagery
+
+
+async def catalogue(services: Services, caller: Caller, stored: Upload) -> Imagery:
+    """The record of stored files; where there is none in the end, nothing of them stays."""
     try:
-        imagery = await services.imagery.register(caller.tenant, stored)
+        return await services.imagery.register(caller.tenant, stored)
     except BaseException:
         await asyncio.shield(_undo(services, caller, stored))
         raise
-    response.headers["Location"] = f"/imagery/{imagery.id}"
-    return imagery
 
 
 async def _undo(services: Services, caller: Caller, stored: Upload) -> None:
@@ -128,6 +133,14 @@ def _bbox(text: str | None) -> tuple[float, float, float, float] | None:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
         raise BadInput("bbox is west,south,east,north in degrees: bbox=28.1,46.9,29.0,47.5") from None
+    return checked_bbox(west, south, east, north)
+
+
+def checked_bbox(west: float, south: float, east: float, north: float) -> tuple[float, float, float, float]:
+    """
+    Raises:
+        BadInput: it is no box in degrees.
+    """
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise BadInput("bbox is west,south,east,north in degrees, with west <= east and south <= north.")
     return west, south, east, north
@@ -148,12 +161,21 @@ async def content(
     asset: Annotated[int, Query(ge=0, description="which of the imagery's files, from 0")] = 0,
 ) -> Response:
     imagery = await services.imagery.get(caller.tenant, imagery_id)
-    if asset >= len(imagery.assets):
-        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
-    file = imagery.assets[asset]
+    file = asset_of(imagery, asset)
     return await send_object(
         request, storage, imagery.bucket, file.object_key, file.content_type, file.filename, download=True
     )
+
+
+def asset_of(imagery: Imagery, number: int) -> Asset:
+    """One of its files, from 0.
+
+    Raises:
+        NotFound: it has fewer.
+    """
+    if not 0 <= number < len(imagery.assets):
+        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
+    return imagery.assets[number]
 
 
 @router.get("/{imagery_id}/thumbnail", summary="A small picture", responses=PNG, response_class=Response)
