@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from serve_app.local.processes import command_line, end_process, free_ports
+from serve_app.rpc.limits import grpc_environment
 
 # What it was forwarding is lost either way, for the Ray behind it is gone.
 _STOP_STEPS = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
@@ -22,7 +23,7 @@ _STOP_STEPS = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 
 def ingress_environment(ingress: str) -> Mapping[str, str]:
     """What every node of a cluster, and whoever joins it, must find in the environment before Ray is imported."""
-    return {"RAY_SERVE_ENABLE_HA_PROXY": "1" if ingress == "haproxy" else "0"}
+    return {"RAY_SERVE_ENABLE_HA_PROXY": "1" if ingress == "haproxy" else "0", **grpc_environment()}
 
 
 def haproxy_environment(folder: Path) -> Mapping[str, str]:
