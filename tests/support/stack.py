@@ -37,6 +37,7 @@ _OWN_SETTINGS = (
     *(
         "ORTHORAY_",
         "GATEWAY_",
+        "GRPC_PORT",
         "RAY_",
         "SERVE_INGRESS",
         "AUTH_MODE",
