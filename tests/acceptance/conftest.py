@@ -84,14 +84,14 @@ def open_stack(slot: Slot) -> Stack:
 
 @pytest.fixture
 def haproxy_stack(slot: Slot) -> Stack:
-    """`orthoray up` in the foreground, with HAProxy before the gateway."""
-    return slot.take("haproxy", lambda: Stack({"SERVE_INGRESS": "haproxy"}), Stack.start)
+    """`orthoray up` in the foreground, with HAProxy before the gateway and gRPC."""
+    return slot.take("haproxy", lambda: Stack({"SERVE_INGRESS": "haproxy"}, grpc=True), Stack.start)
 
 
 @pytest.fixture
 def s3_stack(slot: Slot) -> Stack:
-    """`orthoray up --s3` in the foreground."""
-    return slot.take("s3", Stack, lambda stack: stack.start("--s3"))
+    """`orthoray up --s3` in the foreground, with gRPC."""
+    return slot.take("s3", lambda: Stack(grpc=True), lambda stack: stack.start("--s3"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
