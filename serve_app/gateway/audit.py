@@ -36,13 +36,7 @@ class Audit:
         if scope["type"] != "http" or scope["method"] not in WRITES or caller is None:
             await self._app(scope, receive, send)
             return
-        write = Write(
-            id=uuid4(),
-            caller=caller.name,
-            method=scope["method"],
-            path=scope["path"][:MAX_TEXT],
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
-        )
+        write = write_of(caller, scope["method"], scope["path"])
         try:
             await self._imagery.record_write(caller.tenant, write)
         except OrthoRayError as error:
@@ -69,8 +63,19 @@ class Audit:
                 await asyncio.shield(end_write(self._imagery, caller.tenant, write))
 
 
+def write_of(caller: Caller, method: str, path: str) -> Write:
+    """The entry of an attempt that is about to be made."""
+    return Write(
+        id=uuid4(),
+        caller=caller.name,
+        method=method,
+        path=path[:MAX_TEXT],
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+    )
+
+
 async def end_write(imagery: ImageryPort, tenant: str, write: Write) -> None:
-    """Add the outcome; what is done is done, so a trace that cannot be completed is only told."""
+    """Complete an entry with its outcome. It is too late to refuse anything: a failure is logged."""
     try:
         await imagery.record_write(tenant, write)
     except OrthoRayError as error:

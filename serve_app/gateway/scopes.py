@@ -74,15 +74,15 @@ def check_scope(request: Request) -> None:
     if path in PUBLIC_PATHS:
         return
     caller: Caller = request.state.caller
-    check_allowed(caller, NEEDED[f"{request.method} {path}"])
+    require(caller, NEEDED[f"{request.method} {path}"])
     for name in request.query_params.get("expand", "").split(","):
-        check_allowed(caller, EXPANDED.get(name.strip(), _ANY))
+        require(caller, EXPANDED.get(name.strip(), _ANY))
 
 
-def check_allowed(caller: Caller, wanted: tuple[str, ...]) -> None:
+def require(caller: Caller, wanted: tuple[str, ...]) -> None:
     """
     Raises:
-        NotAllowed: the caller has none of the wanted scopes, which are named.
+        NotAllowed: none of the wanted scopes is held.
     """
     if not allows(caller.scopes, wanted):
         names = " or ".join(wanted)

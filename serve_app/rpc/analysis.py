@@ -39,10 +39,9 @@ class IndexChoice(BaseModel):
 class AnalysisRpcs:
     """One method for each RPC."""
 
-    def __init__(self, services: Services, storage: Storage, poll_s: float = POLL_S) -> None:
+    def __init__(self, services: Services, storage: Storage) -> None:
         self._services = services
         self._storage = storage
-        self._poll_s = poll_s
 
     async def list_indices(self, call: Call, request: pb.ListIndicesRequest) -> pb.ListIndicesResponse:
         choice = checked(IndexChoice, fields_of(request))
@@ -83,7 +82,7 @@ class AnalysisRpcs:
             seen = now
             if now[0] in FINISHED:
                 return
-            await asyncio.sleep(self._poll_s)
+            await asyncio.sleep(POLL_S)
 
     async def delete_run(self, call: Call, request: pb.DeleteRunRequest) -> pb.DeleteRunResponse:
         status = await self._services.analysis.delete(call.tenant, id_of(request.id))

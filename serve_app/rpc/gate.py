@@ -17,13 +17,13 @@ from google.protobuf.message import Message
 from starlette.datastructures import Headers
 
 from orthoray.errors import TooLarge, Unavailable
-from orthoray.ports import Caller, ImageryPort, Write
+from orthoray.ports import Caller, ImageryPort
 from orthoray.telemetry import TRACE, note, step
-from serve_app.gateway.audit import MAX_TEXT, end_write
+from serve_app.gateway.audit import MAX_TEXT, end_write, write_of
 from serve_app.gateway.auth import Authenticator, key_in
 from serve_app.gateway.middleware import MAX_JSON_BYTES
 from serve_app.gateway.problems import full_disk
-from serve_app.gateway.scopes import check_allowed
+from serve_app.gateway.scopes import require
 from serve_app.rpc.operations import RPCS, Rpc
 from serve_app.rpc.statuses import DETAILS_KEY, Status, status_of_error
 
@@ -87,6 +87,8 @@ class Slots:
             yield
         finally:
             self._taken[tenant] -= 1
+            if not self._taken[tenant]:
+                del self._taken[tenant]
 
 
 class Gate:
@@ -178,16 +180,14 @@ class Gate:
         if not rpc.takes_stream:
             call.ids = _ids(request)
         if not rpc.writes:
-            check_allowed(call.caller, rpc.scopes)
+            require(call.caller, rpc.scopes)
             with self._limited(call, request):
                 yield
             return
-        write = Write(
-            id=uuid4(), caller=call.caller.name, method="RPC", path=rpc.path, request_id=call.request_id
-        )
+        write = write_of(call.caller, "RPC", rpc.path)
         await self._imagery.record_write(call.tenant, write)
         try:
-            check_allowed(call.caller, rpc.scopes)
+            require(call.caller, rpc.scopes)
             with self._limited(call, request):
                 yield
             write.status = 200

@@ -18,7 +18,7 @@ from google.rpc import error_details_pb2 as details
 from google.rpc import status_pb2
 
 from orthoray.errors import OrthoRayError
-from serve_app.gateway.problems import status_of
+from serve_app.gateway.problems import INTERNAL, status_of
 
 # 413, 415 and 422 are no matter of time: the same call will not succeed later, which is what other codes would tell clients.
 CODES: Mapping[int, grpc.StatusCode] = {
@@ -57,7 +57,7 @@ def status_of_error(error: Exception, request_id: str) -> Status:
     found = status_of(error) if isinstance(error, OrthoRayError) else None
     if found is None or not isinstance(error, OrthoRayError) or found[0] not in CODES:
         http, code, reason = 500, grpc.StatusCode.INTERNAL, "INTERNAL"
-        sentence, fields = "Something went wrong on our side. It has been logged.", {}
+        sentence, fields = INTERNAL, {}
     else:
         http, code, fields = found[0], CODES[found[0]], error.fields
         reason = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()

@@ -19,7 +19,8 @@ from serve_app.rpc.front import Front
 
 
 @pytest.fixture
-def make_house() -> Iterator[Callable[..., House]]:
+def make_house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]]:
+    monkeypatch.setattr("serve_app.rpc.analysis.POLL_S", 0.02)
     made: list[Any] = []
 
     def make(auth_mode: str = "key") -> House:
