@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,6 +59,7 @@ class Call:
     """What the call is about, for the audit."""
     location: str | None = None
     """Where REST has what the call has made."""
+    is_refused: bool = False
 
     @property
     def tenant(self) -> str:
@@ -110,13 +111,13 @@ class Gate:
 
     async def answer(self, rpc: Rpc, request: Any, context: Context) -> Message:
         """Empty where the status of `context` says why."""
+        message = rpc.response()
         with self._told(rpc, context) as call:
             async with self._admitted(call, request):
-                message: Message = await self._handlers[rpc.name](call, request)
-                return message
-        return rpc.response()
+                message = await self._handlers[rpc.name](call, request)
+        return message
 
-    async def answers(self, rpc: Rpc, request: Any, context: Context) -> AsyncIterator[Message]:
+    async def answers(self, rpc: Rpc, request: Any, context: Context) -> AsyncGenerator[Message, None]:
         """Ends with an empty message where the status of `context` says why: Serve hands on metadata with messages only."""
         with self._told(rpc, context) as call:
             async with self._admitted(call, request):
@@ -128,8 +129,8 @@ class Gate:
                             await self._authenticator.identify(_credentials(call))
                         yield message
                         is_first = False
-            return
-        yield rpc.response()
+        if call.is_refused:
+            yield rpc.response()
 
     @contextmanager
     def _told(self, rpc: Rpc, context: Context) -> Iterator[Call]:
@@ -142,20 +143,23 @@ class Gate:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, code = time.perf_counter(), "CANCELLED"
         trailing: list[tuple[str, str | bytes]] = [("x-request-id", request_id)]
+        # Now, since Serve takes a stream's metadata along with its last message, before the end.
+        context.set_trailing_metadata(trailing)
+        call = Call(rpc, metadata, request_id)
         try:
             with step(rpc.path[1:], trace, kind="server", root=True, attributes=described):
                 refused = None
                 try:
-                    yield Call(rpc, metadata, request_id)
+                    yield call
                 except Exception as error:
                     refused = self._refused(rpc, error, request_id)
                 code = refused.code.name if refused else "OK"
                 note({"rpc.grpc.status_code": code}, failed=refused is not None and refused.http >= 500)
             if refused:
+                call.is_refused = True
                 context.set_code(refused.code)
                 context.set_details(refused.sentence)
-                trailing.append((DETAILS_KEY, refused.details))
-            context.set_trailing_metadata(trailing)
+                context.set_trailing_metadata([*trailing, (DETAILS_KEY, refused.details)])
         finally:
             elapsed = round((time.perf_counter() - started) * 1000, 1)
             log.info("rpc", rpc=rpc.path, code=code, ms=elapsed)

@@ -11,14 +11,15 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from orthoray.errors import OrthoRayError
+from orthoray.ports import AnalysisPort, ImageryPort, ReportPort
 from serve_app.gateway.context import Services
 from serve_app.rpc import orthoray_pb2
 from serve_app.rpc.gate import Context
 
 # However often anybody asks, the services are asked no more often than this.
 REMEMBER_S = 5.0
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVING: int = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: int = health_pb2.HealthCheckResponse.NOT_SERVING
 
 Check = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -27,7 +28,11 @@ class Health:
     """The empty name is the gateway itself, which serves if it answers; a service's name is that service with what it needs."""
 
     def __init__(self, services: Services, *, clock: Callable[[], float] = time.monotonic) -> None:
-        in_order = (services.imagery, services.analysis, services.report)
+        in_order: tuple[ImageryPort | AnalysisPort | ReportPort, ...] = (
+            services.imagery,
+            services.analysis,
+            services.report,
+        )
         names = [service.full_name for service in orthoray_pb2.DESCRIPTOR.services_by_name.values()]
         self._checks: dict[str, Check] = {
             name: service.check for name, service in zip(names, in_order, strict=True)

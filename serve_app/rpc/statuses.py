@@ -93,7 +93,8 @@ def _packed(code: grpc.StatusCode, sentence: str, parts: Iterable[Message]) -> b
         packed = Packed()
         packed.Pack(part)
         status.details.append(packed)
-    return status.SerializeToString()
+    data: bytes = status.SerializeToString()
+    return data
 
 
 def _text(value: Any) -> str:

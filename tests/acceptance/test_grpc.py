@@ -58,6 +58,12 @@ def the_way_of_an_image(stack: Stack, folder: Path) -> None:
     with channel_to(stack) as channel, stack.client() as api:
         conclusion = program.analyse(channel, stack.key, image, folder / "results", "NDVI_emp", None)
         (run,) = api.get("/analysis-runs", params={"limit": 1}).json()["items"]
+        metadata = [("x-api-key", stack.key), ("x-request-id", "mine")]
+        again = stubs.AnalysisServiceStub(channel).WatchRun(
+            pb.WatchRunRequest(id=run["id"]), metadata=metadata, timeout=60
+        )
+        assert [one.id for one in again] == [run["id"]]
+        assert dict(again.trailing_metadata())["x-request-id"] == "mine"
         assert conclusion == run["conclusion"]
         heatmap = api.get(f"/analysis-runs/{run['id']}/heatmap").content
         assert (folder / "results" / "heatmap.png").read_bytes() == heatmap

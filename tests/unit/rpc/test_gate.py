@@ -113,6 +113,9 @@ def test_every_answer_has_a_request_id(house: Any, given: str, kept: bool) -> No
         details = status_pb2.Status.FromString(metadata_of(refused)[DETAILS_KEY])
         assert details.message == refused.value.details()
         assert request_id.encode() in details.details[-1].value
+    stream = api.WatchRun(pb.WatchRunRequest(id=str(house.run(completed=True).id)))
+    assert len(list(stream)) == 1
+    assert (dict(stream.trailing_metadata())["x-request-id"] == given) is kept
 
 
 def test_calls_are_logged_without_what_was_said(house: Any) -> None:
