@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,8 @@ from serve_app.rpc.messages import Paging, checked, fields_of, id_of, message_of
 
 FINISHED = {"completed", "failed", "cancelled"}
 POLL_S = 0.5
+# Proxies in between cut streams that are silent, many of them after a minute.
+BEAT_S = 20.0
 # What makes a page of runs large; GetRun tells it.
 NOT_LISTED = {"statistics": {"histogram"}, "legend": True, "provenance": True, "history": True}
 
@@ -73,12 +76,13 @@ class AnalysisRpcs:
         return self._changes(call.tenant, id_of(request.id))
 
     async def _changes(self, tenant: str, run_id: UUID) -> AsyncIterator[pb.AnalysisRun]:
-        seen = None
+        seen, told_at = None, 0.0
         while True:
             run = await self._services.analysis.get(tenant, run_id)
             now = (run.status, run.progress, run.attempts, run.last_error)
-            if now != seen:
+            if now != seen or time.monotonic() - told_at > BEAT_S:
                 yield message_of(run, pb.AnalysisRun)
+                told_at = time.monotonic()
             seen = now
             if now[0] in FINISHED:
                 return

@@ -404,7 +404,7 @@ class AnalysisServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchRun(self, request, context):
-        """The run as it is, and again after each change of its state, progress or attempts, until it has ended.
+        """The run as it is, and again after each change of its state, progress or attempts, and every 20 s, until it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -224,6 +224,13 @@ def test_a_run_is_watched_to_its_end(house: Any) -> None:
     assert (last.status, last.progress) == (pb.RUN_STATUS_COMPLETED, 1.0)
 
 
+def test_a_watcher_hears_that_it_is_not_forgotten(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.rpc.analysis.BEAT_S", 0.05)
+    changes = house.client().WatchRun(pb.WatchRunRequest(id=str(house.run().id)))
+    assert [next(changes).status for _ in range(3)] == [pb.RUN_STATUS_QUEUED] * 3
+    changes.cancel()
+
+
 def test_who_watches_with_a_revoked_key_sees_no_more(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.gateway.auth.REMEMBER_S", -1)
     run, key = house.run(), house.key("analysis:run")
