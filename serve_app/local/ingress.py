@@ -30,9 +30,10 @@ def haproxy_environment(folder: Path) -> Mapping[str, str]:
     """What keeps the HAProxy of this installation apart from all others on the machine.
 
     Names are short, because Ray puts the node's id of 56 characters before them, and a socket's path has at most 107 bytes. The
-    ports of its statistics, which are open on all addresses and cannot be closed, are free ones.
+    ports of its statistics, and of Serve's own proxy of gRPC behind it, are free ones: they are open on all addresses and cannot
+    be closed.
     """
-    statistics, metrics = free_ports(2)
+    statistics, metrics, grpc = free_ports(3)
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "c"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "a"),
@@ -41,6 +42,7 @@ def haproxy_environment(folder: Path) -> Mapping[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(grpc),
     }
 
 
