@@ -146,7 +146,7 @@ def test_through_the_proxy(s3_stack: Stack, tmp_path: Path) -> None:
     everybody_else_stays_outside(s3_stack)
     nothing_does_harm(s3_stack)
     health_and_reflection(s3_stack)
-    told = s3_stack.run("audit", COLUMNS="200").stdout
+    told = s3_stack.run("audit", COLUMNS="400").stdout
     assert "RPC /orthoray.v1.AnalysisService/CreateRun -> /analysis-runs/" in told
 
 
