@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
-from orthoray.contracts import AnalysisRun, Language, Page, Priority, Report, RunStatus
+from orthoray.contracts import AnalysisRun, CallbackStatus, Language, Page, Priority, Report, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
+from orthoray.ports import CallbackOrder
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -36,7 +39,13 @@ class ReportRepository:
         self._pool = pool
 
     async def request(
-        self, connection: Connection, tenant: str, run: AnalysisRun, language: Language, priority: Priority
+        self,
+        connection: Connection,
+        tenant: str,
+        run: AnalysisRun,
+        language: Language,
+        priority: Priority,
+        callback: str | None = None,
     ) -> tuple[Report, int, datetime] | None:
         """The report, queued, the priority of its job, and since when; None when there is one already that has not failed."""
         row = await one(
@@ -51,6 +60,7 @@ class ReportRepository:
                 "heatmap_key": run.heatmap_key,
                 "stats": Json(run.stats),
                 "conclusion": run.conclusion,
+                "callback": callback,
             },
         )
         if row is None:
@@ -117,6 +127,23 @@ class ReportRepository:
             return None
         keys = {row["report_key"]} if row["report_key"] else set()
         return keys, row["number"] if row["status"] in {"queued", "processing"} else 0
+
+    async def set_callback(self, connection: Connection, tenant: str, report: UUID, callback: str) -> bool:
+        """Have the end of a report told that tells nobody yet; whether it was open still."""
+        values = {"tenant": tenant, "id": report, "callback": callback}
+        return await one(connection, SQL["set_callback"], values) is not None
+
+    async def set_callback_event(self, connection: Connection, report: UUID, event: dict[str, Any]) -> None:
+        await connection.execute(SQL["set_callback_event"], {"id": report, "event": json.dumps(event)})
+
+    async def start_callback(self, connection: Connection, report: UUID) -> CallbackOrder | None:
+        row = await one(connection, SQL["start_callback"], {"id": report})
+        return CallbackOrder.model_validate(row) if row else None
+
+    async def end_callback(
+        self, connection: Connection, report: UUID, status: CallbackStatus, error: str | None
+    ) -> None:
+        await one(connection, SQL["end_callback"], {"id": report, "status": status, "error": error})
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_reports"], {})
