@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
@@ -98,6 +99,19 @@ def misfits(items: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"where": ".".join(str(part) for part in item["loc"]), "problem": _words(item)} for item in items]
 
 
+def misfit(error: ValidationError) -> Impossible:
+    """What pydantic refuses, as an error of ours."""
+    errors = misfits(error.errors())
+    return Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors)
+
+
+def full_disk(error: OSError) -> Unavailable | None:
+    """The one failure of the system that a client is told of; None: it is another."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("The server's disk is full: nothing was stored.")
+    return None
+
+
 def _words(item: Mapping[str, Any]) -> str:
     """Pydantic's message, or ours where a person would not understand it."""
     if item["type"] == "extra_forbidden":
@@ -152,6 +166,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def system(request: Request, error: OSError) -> Problem:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return problem_of(Unavailable("The server's disk is full: nothing was stored."), request.url.path)
+        if told := full_disk(error):
+            return problem_of(told, request.url.path)
         raise error

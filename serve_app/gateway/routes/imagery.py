@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 
-from orthoray.contracts import Imagery, Page
+from orthoray.contracts import Asset, Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
@@ -71,13 +71,18 @@ async def upload(
     stored = await receive_upload(
         request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
     )
+    imagery = await catalogue(services, caller, stored)
+    response.headers["Location"] = f"/imagery/{imagery.id}"
+    return imagery
+
+
+async def catalogue(services: Services, caller: Caller, stored: Upload) -> Imagery:
+    """The record of stored files; where there is none in the end, nothing of them stays."""
     try:
-        imagery = await services.imagery.register(caller.tenant, stored)
+        return await services.imagery.register(caller.tenant, stored)
     except BaseException:
         await asyncio.shield(_undo(services, caller, stored))
         raise
-    response.headers["Location"] = f"/imagery/{imagery.id}"
-    return imagery
 
 
 async def _undo(services: Services, caller: Caller, stored: Upload) -> None:
@@ -147,12 +152,21 @@ async def content(
     asset: Annotated[int, Query(ge=0, description="which of the imagery's files, from 0")] = 0,
 ) -> Response:
     imagery = await services.imagery.get(caller.tenant, imagery_id)
-    if asset >= len(imagery.assets):
-        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
-    file = imagery.assets[asset]
+    file = asset_of(imagery, asset)
     return await send_object(
         request, storage, imagery.bucket, file.object_key, file.content_type, file.filename, download=True
     )
+
+
+def asset_of(imagery: Imagery, number: int) -> Asset:
+    """One of its files, from 0.
+
+    Raises:
+        NotFound: it has fewer.
+    """
+    if not 0 <= number < len(imagery.assets):
+        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
+    return imagery.assets[number]
 
 
 @router.get("/{imagery_id}/thumbnail", summary="A small picture", responses=PNG, response_class=Response)

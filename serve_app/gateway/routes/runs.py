@@ -93,7 +93,11 @@ async def delete(run_id: UUID, caller: CurrentCaller, services: Backend) -> Resp
     return JSONResponse({"id": str(run_id), "status": status}, status_code=202)
 
 
-async def _completed(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+async def completed_run(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+    """
+    Raises:
+        WrongState: it has no results.
+    """
     run = await services.analysis.get(caller.tenant, run_id)
     if run.status != "completed":
         reason = f": {run.error}" if run.error else "; ask again when it is completed."
@@ -105,7 +109,7 @@ async def _completed(services: Services, caller: Caller, run_id: UUID) -> Analys
 async def heatmap(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     return await send_object(
         request,
         storage,
@@ -120,7 +124,7 @@ async def heatmap(
 async def index_raster(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     name = f"{run.index_type}-{run_id}.tif"
     return await send_object(
         request, storage, run.heatmap_bucket or "", run.index_key or "", "image/tiff", name, download=True
@@ -129,7 +133,7 @@ async def index_raster(
 
 @router.get("/{run_id}/statistics", summary="The statistics")
 async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> Statistics:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     if run.statistics is None:
         raise NotFound("This run has no statistics.")
     return run.statistics
@@ -138,7 +142,7 @@ async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> 
 @router.get("/{run_id}/legend", summary="The legend of the heatmap", responses=PNG, response_class=Response)
 async def legend(request: Request, run_id: UUID, caller: CurrentCaller, services: Backend) -> Response:
     """A picture; with `Accept: application/json` the same as data: stops (value, colour) and classes."""
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse(run.legend)
     return Response(await asyncio.to_thread(_draw_legend, run), media_type="image/png")
