@@ -21,6 +21,7 @@ insert into analysis_runs (
              where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(above)s)
     )
 )
+on conflict (id) do nothing
 returning *
 
 -- name: get_run

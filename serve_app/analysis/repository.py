@@ -28,8 +28,8 @@ class RunRepository:
 
     async def insert(
         self, connection: Connection, tenant: str, values: dict[str, Any], imagery: Imagery
-    ) -> tuple[AnalysisRun, int]:
-        """The run, and the priority of its job."""
+    ) -> tuple[AnalysisRun, int] | None:
+        """The run, and the priority of its job; None when the id is there already."""
         columns = {
             **values,
             **turn_parameters(tenant, values["priority"]),
@@ -38,8 +38,7 @@ class RunRepository:
             "imagery": Jsonb(imagery.model_dump(mode="json")),
         }
         row = await one(connection, SQL["insert_run"], columns)
-        assert row is not None, "an insert without conflict clause returns its row"
-        return _run(row), job_priority(row["priority"], row["turn"])
+        return (_run(row), job_priority(row["priority"], row["turn"])) if row else None
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun | None:
         row = await fetch_one(self._pool, SQL["get_run"], {"tenant": tenant, "id": run_id})

@@ -83,7 +83,9 @@ class AnalysisService:
         self._callbacks = callbacks
         self._max_attempts = max_attempts
 
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        if run_id and (known := await self._rows.get(tenant, run_id)):
+            return known
         if request.callback is not None:
             if self._callbacks is None:
                 raise Impossible(NO_CALLBACKS, parameter="callback")
@@ -98,14 +100,17 @@ class AnalysisService:
             ),
             "options": request.options.model_dump(mode="json"),
             "index_type": plan.index_name,
-            "id": uuid4(),
+            "id": run_id or uuid4(),
             "language": language,
             "imagery_bucket": imagery.bucket,
             "imagery_object_key": imagery.object_key,
         }
         # A run's turn depends on what waits of all tenants.
         async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
-            run, priority = await self._rows.insert(connection, tenant, values, imagery)
+            made = await self._rows.insert(connection, tenant, values, imagery)
+            if made is None:  # somebody else has, at this moment
+                return await self.get(tenant, values["id"])
+            run, priority = made
             await ANALYSE.defer(self._queue, connection, priority=priority, run_id=str(run.id))
             await self._tell(connection, "analysis.requested", run, tenant)
         try:

@@ -65,7 +65,15 @@ def problem(
     fields: Mapping[str, Any] | None = None,
 ) -> Problem:
     content = {"type": kind, "title": title, "status": status, "detail": detail, "instance": path}
-    return Problem({**(fields or {}), **content}, status_code=status, headers=_HEADERS.get(status))
+    headers = dict(_HEADERS.get(status, {}))
+    if wait_s := (fields or {}).get("retry_after_s"):
+        headers["Retry-After"] = str(wait_s)
+    return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
+
+
+def status_of(error: OrthoRayError) -> int:
+    """Of the answer that it becomes."""
+    return next((STATUS[kind][0] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:

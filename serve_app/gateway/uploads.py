@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
@@ -78,9 +78,16 @@ class UploadFields(BaseModel):
 
 
 async def receive_upload(
-    request: Request, storage: Storage, bucket: str, tenant: str, max_bytes: int
+    request: Request,
+    storage: Storage,
+    bucket: str,
+    tenant: str,
+    max_bytes: int,
+    imagery_id: UUID | None = None,
 ) -> Upload:
     """Read the form of `POST /imagery` and store its files: all of them or none.
+
+    `imagery_id` is that of the record to be, where it has to be a certain one.
 
     Raises:
         BadInput: not a multipart form, or no file in it.
@@ -100,8 +107,9 @@ async def receive_upload(
             names = distinct_filenames([file.filename or "" for file in files])
             if sum(not is_mask(name) for name in names) > MAX_FILES:
                 raise _too_many()
-            imagery_id = uuid4()
-            prefix = imagery_prefix(tenant, imagery_id)
+            # A key of an object is written once: that of another attempt at the same record is not this one's.
+            own = uuid4()
+            prefix = imagery_prefix(tenant, own)
             stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
     except ClientDisconnect:
         raise BadInput("The connection ended before the form did: send it again.") from None
@@ -110,7 +118,7 @@ async def receive_upload(
             raise _too_many() from error
         raise BadInput(f"The multipart form cannot be read: {error.detail}") from error
     return Upload(
-        id=imagery_id,
+        id=imagery_id or own,
         files=stored,
         bands=fields.bands,
         sensor=fields.sensor,

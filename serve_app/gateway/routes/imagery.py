@@ -25,9 +25,10 @@ from serve_app.gateway.context import (
     link_to_next,
 )
 from serve_app.gateway.files import ANY_FILE, PNG, send_object
+from serve_app.gateway.idempotency import IdempotentRoute, Subject, is_about
 from serve_app.gateway.uploads import UploadFields, receive_upload
 
-router = APIRouter(prefix="/imagery", tags=["imagery"])
+router = APIRouter(prefix="/imagery", tags=["imagery"], route_class=IdempotentRoute)
 log = structlog.get_logger(__name__)
 
 
@@ -60,6 +61,7 @@ async def upload(
     services: Backend,
     storage: Files,
     config: Config,
+    subject: Subject,
 ) -> Imagery:
     """`bands` names the bands in order, such as `R,G,B,N`, where the files themselves do not.
 
@@ -68,12 +70,15 @@ async def upload(
     `field.tif.msk`, is sent beside its `field.tif`.
     """
     stored = await receive_upload(
-        request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
+        request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes, subject
     )
     try:
+        await is_about(request, stored.told())
         imagery = await services.imagery.register(caller.tenant, stored)
     except BaseException:
-        await asyncio.shield(_undo(services, caller, stored))
+        # What has a key is found by its repeat; and a row of its id may be another attempt's that went well.
+        undo = _clean_up if subject else _undo
+        await asyncio.shield(undo(services, caller, stored))
         raise
     response.headers["Location"] = f"/imagery/{imagery.id}"
     return imagery

@@ -11,8 +11,9 @@ from orthoray.errors import WrongState
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, link_to_next
 from serve_app.gateway.files import PDF, send_object
+from serve_app.gateway.idempotency import IdempotentRoute
 
-router = APIRouter(prefix="/reports", tags=["reports"])
+router = APIRouter(prefix="/reports", tags=["reports"], route_class=IdempotentRoute)
 
 
 @router.post("", status_code=202, summary="Ask for the PDF of a completed run")

@@ -16,8 +16,9 @@ from orthoray.ports import Caller
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, Services, link_to_next
 from serve_app.gateway.files import PNG, TIFF, send_object
+from serve_app.gateway.idempotency import IdempotentRoute, Subject
 
-router = APIRouter(prefix="/analysis-runs", tags=["analysis"])
+router = APIRouter(prefix="/analysis-runs", tags=["analysis"], route_class=IdempotentRoute)
 
 
 class ExpandedRun(AnalysisRun):
@@ -29,9 +30,9 @@ class ExpandedRun(AnalysisRun):
 
 @router.post("", status_code=202, summary="Analyse an image")
 async def create(
-    request: AnalysisRequest, response: Response, caller: CurrentCaller, services: Backend
+    request: AnalysisRequest, response: Response, caller: CurrentCaller, services: Backend, subject: Subject
 ) -> AnalysisRun:
-    run = await services.analysis.create(caller.tenant, request)
+    run = await services.analysis.create(caller.tenant, request, subject)
     response.headers["Location"] = f"/analysis-runs/{run.id}"
     return run
 
