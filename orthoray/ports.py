@@ -29,6 +29,7 @@ from orthoray.contracts import (
 )
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.reconciling import Reconciled, ReconcileOrder
+from orthoray.standings import Standing
 from orthoray.storage.config import StorageConfig
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 
@@ -219,6 +220,9 @@ class AnalysisPort(Protocol):
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
         """The objects of a run's attempts that are not its result, and the reports of one that is gone; may be repeated."""
 
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """How far these runs are, whosever they are; those that are gone are not there."""
+
     async def start_run(self, run_id: UUID) -> RunOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the run was given up just now."""
 
@@ -317,6 +321,9 @@ class ReportPort(Protocol):
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
         """The objects of a report's attempts that are not its result; may be repeated."""
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """As `AnalysisPort.standings`."""
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""

@@ -108,5 +108,8 @@ returning id
 -- Of any tenant, for ids are; null where it has no result.
 select status, attempts, heatmap_key, index_key from analysis_runs where id = %(id)s
 
+-- name: standings
+select id, tenant_id as tenant, status, progress, attempts, error from analysis_runs where id = any(%(ids)s)
+
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import CallbackOrder, RunOrder
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -138,6 +140,10 @@ class RunRepository:
         self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None
     ) -> None:
         await one(connection, SQL["end_callback"], {"id": run_id, "status": status, "error": error})
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_runs"], {})

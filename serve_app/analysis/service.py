@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +28,7 @@ from orthoray.keys import heatmap_key, index_key
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -48,6 +49,7 @@ _OF_WORKERS = {
     "end_attempt",
     "start_callback",
     "end_callback",
+    "standings",
     "census",
     "reconcile",
     "check",
@@ -316,6 +318,9 @@ class AnalysisService:
         status: CallbackStatus = "given_up" if given_up else "waiting" if error else "delivered"
         async with transaction(self._pool) as connection:
             await self._rows.end_callback(connection, run_id, status, error)
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(run_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

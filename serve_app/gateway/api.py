@@ -14,12 +14,14 @@ from orthoray.telemetry import is_on
 from serve_app.gateway import problems
 from serve_app.gateway.audit import Audit
 from serve_app.gateway.auth import Authentication, Authenticator
+from serve_app.gateway.caching import Validators
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
 from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
 from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
+from serve_app.gateway.watching import Watch, Watches
 
 DESCRIPTION = """
 Upload an image, analyse it, read the result:
@@ -52,11 +54,13 @@ def create_api(
     app.state.storage = storage
     app.state.parts = parts or part_store(storage)
     app.state.config = config
+    app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
     problems.install(app)
     for module in (health, uploads, imagery, indices, runs, reports, batches):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.
+    app.add_middleware(Validators)
     app.add_middleware(Head)
     app.add_middleware(
         BodyLimit,

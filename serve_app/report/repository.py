@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from orthoray.contracts import AnalysisRun, Language, Page, Priority, Report, Ru
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -117,6 +119,10 @@ class ReportRepository:
             return None
         keys = {row["report_key"]} if row["report_key"] else set()
         return keys, row["number"] if row["status"] in {"queued", "processing"} else 0
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_reports"], {})

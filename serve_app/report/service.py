@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from orthoray.keys import report_id, report_key
 from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -29,7 +30,9 @@ from serve_app.report.repository import ReportRepository, Started
 log = structlog.get_logger(__name__)
 
 
-@per_tenant(for_all={"start_report", "complete_report", "end_attempt", "census", "reconcile", "check"})
+@per_tenant(
+    for_all={"start_report", "complete_report", "end_attempt", "standings", "census", "reconcile", "check"}
+)
 class ReportService:
     """See `orthoray.ports.ReportPort`."""
 
@@ -234,6 +237,9 @@ class ReportService:
             language=report.language,
             **data,
         )
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(report_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

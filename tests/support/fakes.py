@@ -29,6 +29,7 @@ from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_count_of, part_store, size_of_part
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadPart, UploadWish
@@ -57,6 +58,9 @@ class Rows(dict[UUID, tuple[str, Any]]):
             [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
+
+    def standings(self, keys: Sequence[UUID]) -> list[Standing]:
+        return [Standing.of(*self[key]) for key in keys if key in self]
 
     def open(self) -> dict[RunStatus, int]:
         return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))
@@ -310,6 +314,9 @@ class FakeAnalysis(Fake):
         self._called("search")
         return self.rows.page(tenant, limit, token, imagery_id=imagery_id, status=status)
 
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return self.rows.standings(run_ids)
+
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         self._called("delete")
         run: AnalysisRun = self.rows.of(tenant, run_id, "analysis run")
@@ -414,6 +421,9 @@ class FakeReport(Fake):
     ) -> Page[Report]:
         self._called("search")
         return self.rows.page(tenant, limit, token, analysis_run_id=run_id, status=status)
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return self.rows.standings(report_ids)
 
     async def delete(self, tenant: str, report_id: UUID) -> None:
         self._called("delete")

@@ -8,22 +8,35 @@ from fastapi import APIRouter, Request, Response
 
 from orthoray.contracts import Page, Report, ReportRequest, RunStatus
 from orthoray.errors import WrongState
+from orthoray.standings import Standing
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, link_to_next
 from serve_app.gateway.files import PDF, send_object
 from serve_app.gateway.idempotency import IdempotentRoute
+from serve_app.gateway.preferences import AT_ONCE, Preferred
+from serve_app.gateway.watching import Following
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=IdempotentRoute)
 
 
-@router.post("", status_code=202, summary="Ask for the PDF of a completed run")
+@router.post("", status_code=202, summary="Ask for the PDF of a completed run", responses=AT_ONCE)
 async def create(
-    request: ReportRequest, response: Response, caller: CurrentCaller, services: Backend
+    request: ReportRequest,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    following: Following,
+    preferred: Preferred,
 ) -> Report:
     """There is one report per run and language: asking again gives the same one."""
     report = await services.report.create(caller.tenant, request)
     response.headers["Location"] = f"/reports/{report.id}"
-    return report
+    is_over, headers = await preferred.waited(following.reports, Standing.of(caller.tenant, report))
+    response.headers.update(headers)
+    if not is_over:
+        return report
+    response.status_code = 200
+    return await services.report.get(caller.tenant, report.id)
 
 
 @router.get("", summary="List reports, newest first")
@@ -57,7 +70,7 @@ async def pdf(
         raise WrongState(f"The report is {report.status}{reason}", report_status=report.status)
     name = f"orthoray-{report_id}.pdf"
     return await send_object(
-        request, storage, report.report_bucket, report.report_key, "application/pdf", name
+        request, storage, report.report_bucket, report.report_key, "application/pdf", name, immutable=False
     )
 
 
