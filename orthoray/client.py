@@ -92,13 +92,9 @@ Steps = Generator[Step, Any, T]
 
 
 class _Api:
-    def __init__(self, url: str, key: str | None = None, *, timeout_s: float = 60) -> None:
+    def __init__(self, url: str, key: str | None) -> None:
         self._url = url.rstrip("/")
         self._headers = {"X-API-Key": key} if key else {}
-        self._open(timeout_s)
-
-    def _open(self, timeout_s: float) -> None:
-        raise NotImplementedError
 
     def _send(self, call: _Call) -> Steps[httpx2.Response]:
         """Sent again while that may help. An absolute address is another server's: no key goes there."""
@@ -252,10 +248,10 @@ class _Api:
                 raise
 
 
-def _blocking(steps: Callable[Concatenate[Any, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
+def _blocking(steps: Callable[Concatenate[_Api, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
     @functools.wraps(steps)
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        going, outcome = steps(self, *args, **kwargs), None
+        going, outcome = steps(self._api, *args, **kwargs), None
         while True:
             try:
                 step = going.send(outcome)
@@ -269,11 +265,11 @@ def _blocking(steps: Callable[Concatenate[Any, P], Steps[T]]) -> Callable[Concat
 
 
 def _awaited(
-    steps: Callable[Concatenate[Any, P], Steps[T]],
+    steps: Callable[Concatenate[_Api, P], Steps[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     @functools.wraps(steps)
     async def call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        going, outcome = steps(self, *args, **kwargs), None
+        going, outcome = steps(self._api, *args, **kwargs), None
         while True:
             try:
                 step = going.send(outcome)
@@ -286,11 +282,11 @@ def _awaited(
     return call
 
 
-class Client(_Api):
+class Client:
     """Blocking. Every method may raise `ApiError` and `Unreachable`."""
 
-    def _open(self, timeout_s: float) -> None:
-        self._http = httpx2.Client(timeout=timeout_s)
+    def __init__(self, url: str, key: str | None = None, *, timeout_s: float = 60) -> None:
+        self._api, self._http = _Api(url, key), httpx2.Client(timeout=timeout_s)
 
     def _carry_out(self, call: _Call) -> httpx2.Response | httpx2.TransportError:
         try:
@@ -320,11 +316,11 @@ class Client(_Api):
     wait, delete = _blocking(_Api.wait), _blocking(_Api.delete)
 
 
-class AsyncClient(_Api):
+class AsyncClient:
     """The same for asyncio: every method is awaited."""
 
-    def _open(self, timeout_s: float) -> None:
-        self._http = httpx2.AsyncClient(timeout=timeout_s)
+    def __init__(self, url: str, key: str | None = None, *, timeout_s: float = 60) -> None:
+        self._api, self._http = _Api(url, key), httpx2.AsyncClient(timeout=timeout_s)
 
     async def _carry_out(self, call: _Call) -> httpx2.Response | httpx2.TransportError:
         try:
@@ -374,7 +370,7 @@ def _pause_after(outcome: httpx2.Response | httpx2.TransportError, number: int) 
         return usual
     if outcome.status_code not in _TRANSIENT and b"urn:orthoray:InFlight" not in outcome.content:
         return None
-    named = outcome.headers.get("retry-after", "")
+    named: str = outcome.headers.get("retry-after", "")
     return min(float(named), MAX_PAUSE_S) if named.isdigit() else usual
 
 

@@ -20,7 +20,7 @@ MAX_KEY_LENGTH = 255
 _KEY = re.compile(r"[!-~]{1,255}")
 LIFETIME = timedelta(hours=24)
 """How long a key is remembered, from its first use."""
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 """How long a request whose process died keeps others of its key waiting, at most."""
 MAX_ANSWER_BYTES = 64 * 1024
 """Larger answers are not kept: the repeat is carried out again, and finds what the first has made."""

@@ -176,7 +176,8 @@ def _is_refusal(error: BaseException) -> bool:
     if isinstance(error, InFlight | KeyReused):
         return False
     if isinstance(error, OrthoRayError):
-        return status_of(error) < 500
+        found = status_of(error)
+        return found is not None and found[0] < 500
     if isinstance(error, HTTPException):
         return error.status_code < 500
     return isinstance(error, RequestValidationError)

@@ -71,22 +71,18 @@ def problem(
     return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
 
 
-def status_of(error: OrthoRayError) -> int:
-    """Of the answer that it becomes."""
-    return next((STATUS[kind][0] for kind in type(error).__mro__ if kind in STATUS), 500)
+def status_of(error: OrthoRayError) -> tuple[int, str] | None:
+    """Status and title by the most special class that the table names."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    """By the most special class that the table names."""
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            status, title = STATUS[kind]
-            name = type(error).__name__
-            return problem(
-                status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields
-            )
-    log.error("exception without a status", error=type(error).__name__)
-    return internal_problem(path)
+    found, name = status_of(error), type(error).__name__
+    if found is None:
+        log.error("exception without a status", error=name)
+        return internal_problem(path)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
 
 
 def internal_problem(path: str) -> Problem:

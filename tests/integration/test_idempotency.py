@@ -55,7 +55,7 @@ async def test_a_claim_holds_until_its_lease_has_run_out(services: Services) -> 
     assert (await claim(services, first)).is_mine
     found = await claim(services, second)
     assert (found.is_mine, found.subject, found.answer) == (False, first.subject, None)
-    assert 50 <= found.wait_s <= 60
+    assert 20 <= found.wait_s <= 30
     let_the_lease_run_out(services)
     assert not (await claim(services, a_claim("other"))).is_mine
     taken = await claim(services, second)
@@ -166,7 +166,7 @@ class TestThroughTheGateway:
             with pytest.raises(asyncio.CancelledError):
                 await api.post("/analysis-runs", json=body)
         busy = await api.post("/analysis-runs", json=body)
-        assert (busy.status_code, 50 <= int(busy.headers["retry-after"]) <= 60) == (409, True)
+        assert (busy.status_code, 20 <= int(busy.headers["retry-after"]) <= 30) == (409, True)
         let_the_lease_run_out(services)
         again = await api.post("/analysis-runs", json=body)
         repeated = await api.post("/analysis-runs", json=body)
