@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
+from orthoray.contracts import AnalysisRun, Report
 from orthoray.standings import Standing
 from serve_app.gateway.watching import Watch
 
@@ -14,6 +17,9 @@ MAX_WAIT_S = 55
 
 
 AT_ONCE: dict[int | str, dict[str, Any]] = {200: {"description": "the same when it is done: `Prefer: wait`"}}
+
+
+Record = TypeVar("Record", AnalysisRun, Report)
 
 
 class Preferences:
@@ -30,15 +36,30 @@ class Preferences:
             min(int(wait), MAX_WAIT_S) if wait.isascii() and wait.isdigit() and len(wait) < 10 else 0
         )
 
-    async def waited(self, watch: Watch, standing: Standing) -> tuple[bool, dict[str, str]]:
-        """Whether the end has come within the time that the client grants, and the headers that say what was honoured."""
-        applied, is_over = [], False
-        if self.wait_s and (standing.is_final or watch.has_room(standing.tenant)):
+    async def awaited(
+        self,
+        response: Response,
+        watch: Watch,
+        tenant: str,
+        record: Record,
+        get: Callable[[str, UUID], Awaitable[Record]],
+    ) -> Record:
+        """The record as it is when its end has come (200) or the time that the client grants is over; `response` says what was
+        honoured.
+
+        Raises:
+            NotFound: it was deleted meanwhile.
+        """
+        standing = Standing.of(tenant, record)
+        applied = ["respond-async"] if self.is_async else []
+        if self.wait_s and (standing.is_final or watch.has_room(tenant)):
             is_over = await watch.ended(standing, self.wait_s)
-            applied.append(f"wait={self.wait_s}")
-        if self.is_async and not is_over:
-            applied.insert(0, "respond-async")
-        return is_over, {"Preference-Applied": ", ".join(applied)} if applied else {}
+            applied = [*([] if is_over else applied), f"wait={self.wait_s}"]
+            record = await get(tenant, record.id)
+            response.status_code = 200 if is_over else response.status_code
+        if applied:
+            response.headers["Preference-Applied"] = ", ".join(applied)
+        return record
 
 
 def _preferences(

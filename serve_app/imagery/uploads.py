@@ -101,8 +101,7 @@ class Uploads:
             if wish.id and (
                 row := await one(connection, SQL["get_upload"], {"tenant": tenant, "id": wish.id})
             ):
-                parts = await self._there(row) if row["status"] == "open" else []
-                return await self._told(row, parts, 1, MAX_PARTS_SHOWN)
+                return await self._told(row, await self._there(row), 1, MAX_PARTS_SHOWN)
             counted = await one(connection, SQL["count_open_uploads"], {"tenant": tenant})
             if counted and counted["uploads"] >= self._max_open:
                 raise WrongState(

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request, Response
 
 from orthoray.contracts import Page, Report, ReportRequest, RunStatus
 from orthoray.errors import WrongState
-from orthoray.standings import Standing
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, link_to_next
 from serve_app.gateway.files import PDF, send_object
@@ -31,12 +30,7 @@ async def create(
     """There is one report per run and language: asking again gives the same one."""
     report = await services.report.create(caller.tenant, request)
     response.headers["Location"] = f"/reports/{report.id}"
-    is_over, headers = await preferred.waited(following.reports, Standing.of(caller.tenant, report))
-    response.headers.update(headers)
-    if not is_over:
-        return report
-    response.status_code = 200
-    return await services.report.get(caller.tenant, report.id)
+    return await preferred.awaited(response, following.reports, caller.tenant, report, services.report.get)
 
 
 @router.get("", summary="List reports, newest first")

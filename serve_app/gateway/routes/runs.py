@@ -46,12 +46,7 @@ async def create(
 ) -> AnalysisRun:
     run = await services.analysis.create(caller.tenant, request, subject)
     response.headers["Location"] = f"/analysis-runs/{run.id}"
-    is_over, headers = await preferred.waited(following.runs, Standing.of(caller.tenant, run))
-    response.headers.update(headers)
-    if not is_over:
-        return run
-    response.status_code = 200
-    return await services.analysis.get(caller.tenant, run.id)
+    return await preferred.awaited(response, following.runs, caller.tenant, run, services.analysis.get)
 
 
 @router.get("", summary="List runs, newest first")
