@@ -26,6 +26,9 @@ _RAW_SUFFIXES = frozenset({".raw", ".dng", ".nef", ".cr2", ".arw"})
 REFUSES_INCOMPLETE = True
 """That `load_image` raises for files that were cut short, so that nobody has to look before."""
 
+PLAIN_HEATMAPS = True
+"""That `generate_heatmap` draws as `orthoray.spectral.legacy` does, so that small copies need no decoding."""
+
 
 def load_image(file_path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """The photo as uint8 (H, W, 3), RGB, turned as its EXIF orientation says; 16 bits are scaled to 8.

@@ -16,8 +16,8 @@ from orthoray import telemetry
 from orthoray.errors import OrthoRayError
 from orthoray.logs import configure_logs
 from orthoray.spectral.loops import load_compiled
+from pipelines.demands import analysis_memory
 from pipelines.images import TRACED_AS, Ended, Job, do_item
-from pipelines.planning import old_indices
 from pipelines.services import insist
 from pipelines.signs import SignsOfLife
 from pipelines.sources import Item, Items
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 # processors idle at the end.
 MAX_PER_TASK = 8
 TASKS_PER_CPU = 8
-# What the engine takes for an image of any size, Python and its libraries included.
-TASK_MEMORY_BYTES = 700 * 1024**2
-# OLD's functions hold whole photos.
-OLD_BYTES_PER_PIXEL = 30
 
 Spread = Callable[[Job, Items], Iterable[Ended]]
 
@@ -123,7 +119,7 @@ def on_ray(job: Job, items: Iterable[Item], placement: Placement | None = None) 
     """
     import ray  # here, all: a batch in one process needs no Ray
 
-    from pipelines.nodes import cluster_resources, on_some_node
+    from pipelines.nodes import Demand, alive_nodes, cluster_resources, placed
     from pipelines.offload import device_of
     from pipelines.raster import best_placement
 
@@ -140,13 +136,12 @@ def on_ray(job: Job, items: Iterable[Item], placement: Placement | None = None) 
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    labels: dict[str, Any] = {"label_selector": dict(place.cpu_labels)} if place.cpu_labels else {}
+    options = placed(Demand(1, memory_needed(job, listed)), alive_nodes())
+    if place.cpu_labels:
+        options |= {"label_selector": dict(place.cpu_labels), "fallback_strategy": None}
     blocks = math.ceil(len(listed) / per_task(len(listed), cluster_resources().get("CPU", 1.0)))
     rows = ray.data.from_items([{"item": text} for text in listed.texts], override_num_blocks=blocks).map(
-        do_row,
-        num_cpus=1,
-        memory=on_some_node(memory_needed(job, listed)),
-        **labels,
+        do_row, **options
     )
     for row in rows.iter_rows():
         yield row["end"]
@@ -159,5 +154,4 @@ def per_task(images: int, cpus: float) -> int:
 
 def memory_needed(job: Job, items: Items) -> int:
     """Bytes that a task must be able to take; Ray starts no more on a node than fit there."""
-    by_old = job.request.wish.index_type.strip().lower() in {name.lower() for name in old_indices()}
-    return TASK_MEMORY_BYTES + OLD_BYTES_PER_PIXEL * (items.most_pixels if by_old else 0)
+    return analysis_memory(job.request.wish.index_type, items.most_pixels, by_windows=items.are_tiffs)

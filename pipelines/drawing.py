@@ -21,6 +21,7 @@ from orthoray.spectral.stretch import CLASSES, limits_for
 from orthoray.spectral.thresholds import ThresholdSet
 from orthoray.spectral.thumbnail import preview
 from pipelines.planning import Plan
+from pipelines.small import small_of_file, small_of_values
 
 
 def draw(
@@ -34,8 +35,10 @@ def draw(
     band_map: BandMap,
     language: Language,
     target: Path,
+    small: Path | None = None,
 ) -> dict[str, Any]:
-    """Write the heatmap of `picture`, float32 (rows, columns) with NaN where there is no value, and return its legend.
+    """Write the heatmap of `picture`, float32 (rows, columns) with NaN where there is no value, and return its legend; a small
+    copy of it goes to `small`.
 
     `photos` are the image's files, over which a blended heatmap is laid, and `masks` the mask file of each or None.
     Their size does not matter: a blend takes at most 14 bytes for each pixel of `picture` (photo, colours, mask, and
@@ -54,6 +57,8 @@ def draw(
     cmap = plan.cmap or DEFAULT
     if plan.blend is None:
         target.write_bytes(heatmap_png(picture, low, high, cmap))
+        if small is not None:
+            small.write_bytes(small_of_values(picture, lambda part: heatmap_png(part, low, high, cmap)))
     else:
         rows, columns = picture.shape
         photo = _photo(photos, masks, band_map, rows, columns)
@@ -65,6 +70,8 @@ def draw(
             outside=photo[..., 3] == 0,
         )
         target.write_bytes(shown)
+        if small is not None:
+            small.write_bytes(small_of_file(target))
     return legend_dict(low, high, cmap, title=plan.index_name, classes=thresholds, language=language)
 
 

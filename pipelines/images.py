@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
-from PIL import Image
 
 import OLD
 from orthoray import telemetry
@@ -24,9 +22,7 @@ from orthoray.contracts import Imagery
 from orthoray.errors import OrthoRayError, Unavailable, reason_code
 from orthoray.ports import StoredFile, Upload
 from orthoray.spectral.engine import ENGINE
-from orthoray.spectral.raster import inspect
 from orthoray.spectral.survey import Blocks
-from orthoray.spectral.thumbnail import thumbnail_png
 from orthoray.spectral.work import BandWork
 from orthoray.storage.base import CHUNK_BYTES
 from orthoray.storage.config import StorageConfig, opened
@@ -41,11 +37,6 @@ from pipelines.sources import Item, local_files
 MAX_ATTEMPTS = 4
 # Storage that does not answer is asked again after these.
 WAITS_S = (1.0, 5.0, 20.0)
-PREVIEW_SIDE = 320
-# Of a small picture: colours of this many pixels each way become one.
-_OVERSAMPLING = 4
-# Pillow refuses images that are much larger than this.
-_PILLOW_PIXELS = 80_000_000
 
 TRACED_AS = "batch"
 
@@ -214,7 +205,7 @@ def _analysed(
         "preview": f"previews/{name}.png",
     }
     with tempfile.TemporaryDirectory(prefix="orthoray-batch-") as scratch:
-        local = {role: Path(scratch) / Path(file).name for role, file in files.items() if role != "preview"}
+        local = {role: Path(scratch) / f"{role}{Path(file).suffix}" for role, file in files.items()}
         with telemetry.step("compute"):
             findings = analyse_files(
                 paths,
@@ -223,16 +214,15 @@ def _analysed(
                 language=job.request.language,
                 heatmap_path=local["heatmap"],
                 index_path=local["index"],
+                preview_path=local["preview"],
                 progress=lambda _fraction: None,
                 elsewhere=device.elsewhere,
             )
-            preview = _preview(local["heatmap"])
         findings.provenance["image_sha256"] = imagery.sha256
         findings.provenance["device"] = device.name
         with telemetry.step("write"):
             for role, path in local.items():
-                job.output.put_file(files[role], path, content_type_of(files[role]))
-            job.output.put_bytes(files["preview"], preview, content_type_of(files["preview"]))
+                job.output.move_file(files[role], path, content_type_of(files[role]))
     return ItemResult(
         key=key,
         batch_id=job.ledger.batch_id,
@@ -241,30 +231,3 @@ def _analysed(
         files=files,
         seconds=time.monotonic() - started,
     )
-
-
-def _preview(heatmap: Path) -> bytes:
-    """A PNG of the heatmap, at most `PREVIEW_SIDE` pixels wide and high.
-
-    Nearly all of the time goes into decoding, so the pixels stay what they are in the file (palette indices, as a rule), and
-    of them only some are picked, enough for smooth colours.
-    """
-    info = inspect(heatmap)
-    if info.width * info.height > _PILLOW_PIXELS:
-        return thumbnail_png(heatmap, max_side=PREVIEW_SIDE)
-    with Image.open(heatmap) as stored:
-        columns, rows = stored.size
-        scale = PREVIEW_SIDE / max(rows, columns)
-        picked: Image.Image = stored
-        if scale * _OVERSAMPLING < 1:
-            picked = stored.resize(_scaled(columns, rows, scale * _OVERSAMPLING), Image.Resampling.NEAREST)
-        picture = picked.convert("RGBA")
-    if scale < 1:
-        picture = picture.resize(_scaled(columns, rows, scale), Image.Resampling.BOX)
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
-
-
-def _scaled(columns: int, rows: int, scale: float) -> tuple[int, int]:
-    return max(1, round(columns * scale)), max(1, round(rows * scale))

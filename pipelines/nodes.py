@@ -70,12 +70,6 @@ def placed(demand: Demand, nodes: Sequence[Node]) -> dict[str, Any]:
     return options
 
 
-def on_some_node(memory: int, resource: str = "CPU") -> int:
-    """The memory, or what the largest node with such a resource has: Ray would wait for ever for a larger one."""
-    fitting = [_memory(node) for node in alive_nodes() if _has(node, resource)]
-    return int(min(memory, max(fitting, default=memory)))
-
-
 class Patience:
     """How long tasks that have not begun may still wait: they are given up when, for `PATIENCE_S`, there was no node that could
     take one of them even if it had nothing else to do."""

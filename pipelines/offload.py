@@ -22,7 +22,7 @@ from orthoray.spectral.work import BandWork
 from pipelines import blockwork
 from pipelines.blockwork import Pixels
 from pipelines.images import HERE, Device
-from pipelines.nodes import cluster_resources, on_some_node
+from pipelines.nodes import Demand, alive_nodes, cluster_resources, placed
 from pipelines.raster import (
     BYTES_PER_PIXEL,
     PROCESS_BYTES,
@@ -52,11 +52,11 @@ def device_of(placement: Placement) -> Device:
 def _blocks_of(work: BandWork, placement: Placement, device: str) -> Blocks:
     def blocks(grid: Grid, task: Task) -> Generator[Block, None, None]:
         largest = grid.block_height * min(grid.block_width, grid.width)
+        demand = Demand(0, PROCESS_BYTES + BYTES_PER_PIXEL * largest, gpus=placement.gpus)
         options = {
-            "num_cpus": 0,
-            "num_gpus": placement.gpus,
-            "memory": on_some_node(PROCESS_BYTES + BYTES_PER_PIXEL * largest, "GPU"),
+            **placed(demand, alive_nodes()),
             "label_selector": dict(placement.gpu_labels),
+            "fallback_strategy": None,
             "retry_exceptions": [Unavailable],
         }
         with work.readable() as ready, ready.open() as source:

@@ -24,6 +24,7 @@ from orthoray.spectral.classes import class_table, stats_by_label
 from orthoray.spectral.encoding import encoding_for
 from orthoray.spectral.engine import analyse_array, background_mask
 from orthoray.spectral.heatmap import heatmap_png
+from orthoray.spectral.legacy import legacy_heatmap_png
 from orthoray.spectral.legend import legend_dict
 from orthoray.spectral.masks import Mask, mask_rules
 from orthoray.spectral.orientation import UPRIGHT, orientation_of, turned
@@ -36,6 +37,7 @@ from orthoray.spectral.thresholds import ThresholdSet
 from pipelines.drawing import draw
 from pipelines.findings import account, cuts_of, findings, resolved
 from pipelines.planning import RGB, Plan, require_photo
+from pipelines.small import small_of_file, small_of_values
 
 
 def analyse_photo(
@@ -46,6 +48,7 @@ def analyse_photo(
     language: Language,
     heatmap_path: Path,
     index_path: Path,
+    preview_path: Path | None,
     progress: Callable[[float], None],
 ) -> Findings:
     """Analyse an image by an index of OLD. Raises as `pipelines.single.analyse_files`."""
@@ -83,6 +86,8 @@ def analyse_photo(
     thresholds = resolved(plan, found.statistics)
     if plan.drawn_by_old:
         legend = _drawn_by_old(index_map, hidden, plan, found, thresholds, language, heatmap_path)
+        if preview_path is not None:
+            preview_path.write_bytes(_small_by_old(index_map, heatmap_path, is_whole=not masked))
     else:
         legend = draw(
             found.picture,
@@ -94,6 +99,7 @@ def analyse_photo(
             band_map=plan.band_map,
             language=language,
             target=heatmap_path,
+            small=preview_path,
         )
     progress(0.9)
     stats, verdict = classify_index(index_map[~hidden] if masked else index_map)
@@ -156,6 +162,14 @@ def _drawn_by_old(
         target.write_bytes(heatmap_png(index_map, 0.0, 1.0))
     low, high = found.statistics.minimum or 0.0, found.statistics.maximum or 0.0
     return legend_dict(low, high, "jet_legacy", title=plan.index_name, classes=thresholds, language=language)
+
+
+def _small_by_old(index_map: npt.NDArray[np.float32], heatmap: Path, *, is_whole: bool) -> bytes:
+    """A small copy of the heatmap that OLD drew; nothing is decoded where its colours are known."""
+    low, high = index_map.min(), index_map.max()
+    if not (is_whole and np.isfinite(high - low) and getattr(image_processing, "PLAIN_HEATMAPS", False)):
+        return small_of_file(heatmap)
+    return small_of_values(index_map, lambda part: legacy_heatmap_png(part, (low, high)))
 
 
 def _make_transparent(picture: Path, hidden: Mask) -> None:

@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from orthoray.batches import FILE_TYPES, SCHEME
@@ -30,7 +31,8 @@ class Output(Protocol):
     def place(self) -> str:
         """How a person finds it."""
 
-    def put_file(self, name: str, local: Path, content_type: str) -> None: ...
+    def move_file(self, name: str, local: Path, content_type: str) -> None:
+        """Write the content of `local`, which may be gone afterwards."""
 
     def put_bytes(self, name: str, data: bytes, content_type: str) -> None: ...
 
@@ -60,8 +62,8 @@ class StoredOutput:
     def place(self) -> str:
         return f"{SCHEME}{self.config.heatmaps}/{self._key('')}"
 
-    def put_file(self, name: str, local: Path, content_type: str) -> None:
-        opened(self.config).put_file(self.config.heatmaps, self._key(name), local, content_type)
+    def move_file(self, name: str, local: Path, content_type: str) -> None:
+        opened(self.config).move_file(self.config.heatmaps, self._key(name), local, content_type)
 
     def put_bytes(self, name: str, data: bytes, content_type: str) -> None:
         opened(self.config).put_bytes(self.config.heatmaps, self._key(name), data, content_type)
@@ -116,15 +118,16 @@ class FolderOutput:
     def place(self) -> str:
         return str(self.folder)
 
-    def put_file(self, name: str, local: Path, content_type: str) -> None:
-        def copy(target: BinaryIO) -> None:
-            with local.open("rb") as source:
-                shutil.copyfileobj(source, target)
-
-        self._write(name, copy)
+    def move_file(self, name: str, local: Path, content_type: str) -> None:
+        with self._appearing(name) as scratch:
+            try:
+                local.rename(scratch)
+            except OSError:  # of another disk, or not there at all, which copying tells
+                shutil.copyfile(local, scratch)
 
     def put_bytes(self, name: str, data: bytes, content_type: str) -> None:
-        self._write(name, lambda target: target.write(data))
+        with self._appearing(name) as scratch:
+            scratch.write_bytes(data)
 
     def get_bytes(self, name: str) -> bytes:
         try:
@@ -144,19 +147,22 @@ class FolderOutput:
             others = [path for path in found if path.stem not in stems and not _is_being_written(path)]
             _few_by_few(others, lambda path: path.unlink(missing_ok=True), check)
 
-    def _write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
+    @contextmanager
+    def _appearing(self, name: str) -> Iterator[Path]:
+        """A file to write or to replace, which takes its name when it is complete and on the disk."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".")
+        handle, made = tempfile.mkstemp(dir=path.parent, prefix=".")
+        os.close(handle)
+        scratch = Path(made)
         try:
-            with os.fdopen(handle, "wb") as target:
-                write(target)
-                target.flush()
-                os.fsync(handle)
-            Path(scratch).chmod(0o644)
-            Path(scratch).replace(path)
+            yield scratch
+            scratch.chmod(0o644)
+            with scratch.open("rb") as complete:
+                os.fsync(complete.fileno())
+            scratch.replace(path)
         finally:
-            Path(scratch).unlink(missing_ok=True)
+            scratch.unlink(missing_ok=True)
 
 
 def _is_being_written(path: Path) -> bool:

@@ -39,9 +39,11 @@ def analyse_files(
     heatmap_path: Path,
     index_path: Path,
     progress: Progress,
+    preview_path: Path | None = None,
     elsewhere: Callable[[BandWork], Blocks] | None = None,
 ) -> Findings:
-    """Analyse the files of one imagery; writes the heatmap (PNG) and the index raster (COG) to the given paths.
+    """Analyse the files of one imagery; writes the heatmap (PNG), the index raster (COG) and a small picture of the heatmap
+    (PNG, see `pipelines.small`) to the given paths.
 
     A photo is analysed as it stands upright by its EXIF orientation, so both have its upright size. `filenames`
     are the names that people know the files by; a file called as another with `.msk` behind it is that one's mask.
@@ -73,6 +75,7 @@ def analyse_files(
                 language=language,
                 heatmap_path=heatmap_path,
                 index_path=index_path,
+                preview_path=preview_path,
                 progress=progress,
             )
         return _by_bands(
@@ -82,6 +85,7 @@ def analyse_files(
             language=language,
             heatmap_path=heatmap_path,
             index_path=index_path,
+            preview_path=preview_path,
             progress=progress,
             elsewhere=elsewhere,
         )
@@ -111,6 +115,7 @@ def _by_bands(
     language: Language,
     heatmap_path: Path,
     index_path: Path,
+    preview_path: Path | None,
     progress: Progress,
     elsewhere: Callable[[BandWork], Blocks] | None,
 ) -> Findings:
@@ -139,6 +144,7 @@ def _by_bands(
         band_map=plan.band_map,
         language=language,
         target=heatmap_path,
+        small=preview_path,
     )
     progress(1.0)
     return findings(plan, found, language, calibration=calibration, legend=legend, provenance=provenance)

@@ -20,6 +20,7 @@ from orthoray.ports import ImageryPort, ImageryQuery
 from orthoray.spectral.maskfiles import SUFFIX as MASK_SUFFIX
 from orthoray.spectral.maskfiles import is_mask, with_masks
 from orthoray.storage.base import ObjectInfo, Storage
+from pipelines.demands import are_tiffs
 
 log = structlog.get_logger(__name__)
 
@@ -65,23 +66,27 @@ class Items(Sequence[Item]):
         """The JSON of each."""
         self.most_pixels = 0
         """Of the largest image, as far as can be told without opening it."""
+        self.are_tiffs = True
+        """Whether all files of all images are, by their names."""
         for item in items:
             self.append(item)
 
     def append(self, item: Item) -> None:
-        self._add(item.source, item.model_dump_json(exclude_defaults=True), _pixels(item))
+        tiffs = are_tiffs(file.name for file in item.files if not is_mask(file.name))
+        self._add(item.source, item.model_dump_json(exclude_defaults=True), _pixels(item), tiffs)
 
-    def _add(self, source: str, text: str, pixels: int) -> None:
+    def _add(self, source: str, text: str, pixels: int, tiffs: bool) -> None:
         self._sources.append(source)
         self.texts.append(text)
         self.most_pixels = max(self.most_pixels, pixels)
+        self.are_tiffs = self.are_tiffs and tiffs
 
     def only(self, sources: Set[str]) -> Items:
         """Those of these sources."""
         found = Items()
         for source, text in zip(self._sources, self.texts, strict=True):
             if source in sources:
-                found._add(source, text, self.most_pixels)
+                found._add(source, text, self.most_pixels, self.are_tiffs)
         return found
 
     def __len__(self) -> int:

@@ -27,8 +27,9 @@ from orthoray.spectral.survey import Blocks
 from orthoray.spectral.work import BandWork
 from orthoray.storage.base import Storage
 from orthoray.storage.config import StorageConfig
+from pipelines.demands import analysis_memory
 from pipelines.nodes import Demand
-from pipelines.planning import old_indices, plan_of_record
+from pipelines.planning import plan_of_record
 from pipelines.readable import for_bands
 from pipelines.scratch import scratch_folder
 from pipelines.single import analyse_files
@@ -36,9 +37,6 @@ from pipelines.styling import crop_of, read_styling
 from pipelines.wording import in_language
 
 PROGRESS_INTERVAL_S = 0.5
-# What a task takes for an image of any size that is read by windows, Python and its libraries included; what it takes more for
-# each pixel of a photo, which is decoded as a whole; and for what a deployment's own `OLD` computes of one.
-_TASK_BYTES, _PHOTO_BYTES_PER_PIXEL, _OLD_BYTES_PER_PIXEL = 350_000_000, 12, 30
 RENDERING = Demand(0.5, 350_000_000)
 LOOK_UP_S = 0.2
 Step = float | Outcome | BaseException
@@ -57,9 +55,8 @@ def demand_of(order: RunOrder) -> Demand:
     """What `analyse_object` asks for."""
     imagery = order.imagery
     by_windows = all(asset.content_type == TIFF.media_type for asset in imagery.images)
-    by_old = order.run.wish.index_type.strip().lower() in {name.lower() for name in old_indices()}
-    each = _OLD_BYTES_PER_PIXEL if by_old else 0 if by_windows else _PHOTO_BYTES_PER_PIXEL
-    return Demand(1, _TASK_BYTES + each * imagery.width * imagery.height)
+    pixels = imagery.width * imagery.height
+    return Demand(1, analysis_memory(order.run.wish.index_type, pixels, by_windows=by_windows))
 
 
 # The queue retries, with back-off and an end; Ray must not retry beside it.
@@ -189,9 +186,9 @@ def _analyse(
             )
         go_on(0.95)
         with telemetry.step("write"), _all_or_none(storage, config.heatmaps, (index, heatmap)):
-            storage.put_file(config.heatmaps, index, index_path, "image/tiff")
+            storage.move_file(config.heatmaps, index, index_path, "image/tiff")
             go_on(0.97)
-            storage.put_file(config.heatmaps, heatmap, heatmap_path, "image/png")
+            storage.move_file(config.heatmaps, heatmap, heatmap_path, "image/png")
             # Whoever cleaned up after the run may have been here before these came.
             go_on(0.99)
     findings.provenance["image_sha256"] = order.imagery.sha256

@@ -57,7 +57,7 @@ def write_results(
                         new.append(row.result)
                 list(pool.map(put_item, new))
         check()
-        output.put_file(TABLE, local, content_type_of(TABLE))
+        output.move_file(TABLE, local, content_type_of(TABLE))
     if names:
         output.put_bytes(COLLECTION, _json(collection.to_dict()), content_type_of(COLLECTION))
     else:

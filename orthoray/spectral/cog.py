@@ -1,8 +1,8 @@
 """The index raster: a Cloud Optimized GeoTIFF, put together from blocks that come in any order.
 
-Blocks bring their tiles ready encoded. They wait in a hidden folder beside the destination, which also holds the
-raster until it is complete. In the end come the header, the overviews from the smallest to the largest, and the
-tiles of the full size.
+Blocks bring their tiles ready encoded. They wait in memory, or those of large rasters in a hidden folder beside the
+destination, which also holds the raster until it is complete. In the end come the header, the overviews from the
+smallest to the largest, and the tiles of the full size.
 """
 
 from __future__ import annotations
@@ -48,7 +48,14 @@ class CogWriter:
     """An index raster in the making. Use it inside `stage`: add all blocks, then publish."""
 
     def __init__(
-        self, folder: Path, destination: Path, grid: Grid, encoding: Encoding, stack: ExitStack
+        self,
+        folder: Path,
+        destination: Path,
+        grid: Grid,
+        encoding: Encoding,
+        stack: ExitStack,
+        *,
+        in_memory: bool,
     ) -> None:
         self._lock = threading.Lock()
         self._folder = folder
@@ -64,6 +71,8 @@ class CogWriter:
             stack.enter_context(spool)
         # on disk too, for they are what grows with the raster
         *self._spools, self._sums = spools
+        self._keeps = in_memory
+        self._kept: dict[tuple[int, int, int], bytes] = {}
         self._places: dict[tuple[int, int], tuple[int, tuple[int, int]]] = {}
 
     def add(self, block: Block) -> None:
@@ -116,18 +125,21 @@ class CogWriter:
             target.write(self._patched(header))
             for level in sorted(small, reverse=True):
                 target.writelines(small[level])
-        moves = [
-            Move(self._spools[level].fileno(), start, place, size)
-            for level in spooled
-            for start, place, size in zip(
-                *(a.ravel().tolist() for a in (waiting[level], self._offsets[level], self._sizes[level])),
-                strict=True,
-            )
-        ]
         for spool in self._spools:
             spool.flush()
-        copy_all(moves, finished)
+        copy_all(list(self._moves(waiting)), finished)
+        self._kept.clear()
         finished.replace(self._destination)
+
+    def _moves(self, waiting: Mapping[int, npt.NDArray[np.int64]]) -> Iterator[Move]:
+        """The tiles of levels, from where they wait to where they shall lie; `waiting` has their places in the spools."""
+        for level, starts in waiting.items():
+            for (row, column), start in np.ndenumerate(starts):
+                place, size = int(self._offsets[level][row, column]), int(self._sizes[level][row, column])
+                if self._keeps:
+                    yield Move(self._kept.get((level, row, column), b""), 0, place, size)
+                else:
+                    yield Move(self._spools[level].fileno(), int(start), place, size)
 
     def _small_overviews(self) -> dict[int, list[bytes]]:
         """Spool the tiles of the first overview that blocks do not hold; those of the others by level."""
@@ -166,8 +178,11 @@ class CogWriter:
             yield sums, counts
 
     def _spool(self, level: int, place: tuple[int, int], tile: Tile) -> None:
-        self._offsets[level][place] = self._spools[level].tell()
         self._sizes[level][place] = len(tile)
+        if self._keeps:
+            self._kept[level, *place] = bytes(tile)
+            return
+        self._offsets[level][place] = self._spools[level].tell()
         self._spools[level].write(tile)
 
     def _header(self, metadata: str, geo_tags: list[tuple[Any, ...]], *, is_big: bool) -> bytearray:
@@ -208,18 +223,21 @@ class CogWriter:
 
 
 @contextmanager
-def stage(destination: PathLike, grid: Grid, encoding: Encoding) -> Iterator[CogWriter]:
+def stage(
+    destination: PathLike, grid: Grid, encoding: Encoding, *, in_memory: bool = False
+) -> Iterator[CogWriter]:
     """Begin an index raster that will lie at `destination`.
 
-    All temporary files lie in a hidden folder beside it, which goes whatever happens; `destination` appears
-    complete, on `publish`, or not at all.
+    With `in_memory` the encoded tiles, at most some 5 bytes a pixel, wait there. All temporary files lie in a hidden
+    folder beside the destination, which goes whatever happens; `destination` appears complete, on `publish`, or not at
+    all.
     """
     target = Path(destination).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".index-", dir=target.parent))
     try:
         with ExitStack() as stack:
-            yield CogWriter(folder, target, grid, encoding, stack)
+            yield CogWriter(folder, target, grid, encoding, stack, in_memory=in_memory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

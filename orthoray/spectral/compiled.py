@@ -25,6 +25,8 @@ _R = TypeVar("_R")
 
 _INFINITY, _NAN, _NOTHING = np.float32(np.inf), np.float32(np.nan), np.float32(0)
 _ONE = np.int32(1)
+# Values that the nearest cache holds while they are compared several times.
+_NEAR = 4096
 
 
 def _compiled(loop: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -82,11 +84,13 @@ def _count_above(row: Values, cuts: Values, above: Counts) -> None:
 def count_above(values: Values, cuts: Values, above: Counts) -> Any:
     valid = np.int64(0)
     for y in range(values.shape[0]):
-        row, found = values[y], np.int32(0)
-        for x in range(row.size):
-            found += np.int32(row[x] == row[x])
-        valid += found
-        _count_above(row, cuts, above)
+        row = values[y]
+        for start in range(0, row.size, _NEAR):
+            part, found = row[start : start + _NEAR], np.int32(0)
+            for x in range(part.size):
+                found += np.int32(part[x] == part[x])
+            valid += found
+            _count_above(part, cuts, above)
     return valid
 
 
@@ -273,12 +277,20 @@ def gather(
     wanted: Counts,
     out: Values,
 ) -> None:
-    last = np.float64(wanted.size - 1)
+    last, nowhere = np.float64(wanted.size - 1), np.int32(wanted.size)
+    # one more, where nothing is wanted
+    flags = np.zeros(wanted.size + 1, np.uint8)
+    for number in range(wanted.size):
+        flags[number] = np.uint8(wanted[number] != 0)
+    numbers = np.full(values.shape[1], nowhere)
     found = 0
     for y in range(values.shape[0]):
         row = values[y]
         for x in range(row.size):
             value = row[x]
-            if low <= value <= high and wanted[int(min((np.float64(value) - origin) * factor, last))]:
-                out[found] = value
+            place = min(max((np.float64(value) - origin) * factor, 0.0), last)
+            numbers[x] = np.int32(place) if (low <= value) & (value <= high) else nowhere
+        for x in range(numbers.size):
+            if flags[numbers[x]]:
+                out[found] = row[x]
                 found += 1

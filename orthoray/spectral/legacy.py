@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from orthoray.spectral.classes import class_counts
 from orthoray.spectral.indices import Index, get_index
 from orthoray.spectral.loops import loops
-from orthoray.spectral.png import drawn_palette_png
+from orthoray.spectral.png import palette_png_pieces
 from orthoray.spectral.texts import LEGACY_CONCLUSIONS, TEXTS
 from orthoray.spectral.threads import run_in_strips
 from orthoray.spectral.thresholds import CLASS_NAMES, LEGACY_CUTS, LEGACY_INDICES
@@ -117,22 +117,27 @@ def _finite_range(values: NDArray[Any]) -> tuple[Any, Any]:
     return min(lows), max(highs)
 
 
-def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
+def legacy_heatmap_png(index_map: ArrayLike, limits: tuple[Any, Any] | None = None) -> bytes:
     """The legacy heatmap of a map (H, W): an opaque palette PNG of the map's size, LOW is red, HIGH is blue.
 
     `(v - min) / (max - min + 1e-6) * 255`, truncated to uint8, coloured by OpenCV's JET with red and blue
-    swapped. Values that are not finite count neither for min nor for max and are drawn as the minimum.
+    swapped. Values that are not finite count neither for min nor for max and are drawn as the minimum. `limits` are min and
+    max where the map is only a part, scalars of its dtype.
 
     Raises:
         ValueError: the map is empty, not two-dimensional, or has no finite value.
     """
+    return b"".join(_heatmap_pieces(index_map, limits))
+
+
+def _heatmap_pieces(index_map: ArrayLike, limits: tuple[Any, Any] | None = None) -> list[bytes]:
     values = np.asarray(index_map)
     if values.ndim != 2 or values.size == 0:
         raise ValueError("a heatmap needs an index map of two dimensions with at least one pixel")
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = _finite_range(values)
+        low, high = _finite_range(values) if limits is None else limits
         divisor = high - low + 1e-6
 
     def draw(rows: slice, out: NDArray[np.uint8]) -> None:
@@ -145,12 +150,14 @@ def legacy_heatmap_png(index_map: ArrayLike) -> bytes:
 
     jet = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
     # OpenCV's BGR rows taken as RGB: that is the swap of red and blue
-    return drawn_palette_png(values.shape[0], values.shape[1], draw, jet[:, 0].astype(np.uint8))
+    return palette_png_pieces(values.shape[0], values.shape[1], draw, jet[:, 0].astype(np.uint8))
 
 
 def write_legacy_heatmap(index_map: ArrayLike, path: str | os.PathLike[str]) -> None:
     """Write `legacy_heatmap_png` to `path`, whatever its suffix. Raises ValueError as that, or OSError."""
-    Path(path).write_bytes(legacy_heatmap_png(index_map))
+    pieces = _heatmap_pieces(index_map)
+    with Path(path).open("wb") as file:
+        file.writelines(pieces)
 
 
 def classify_legacy(index_map: ArrayLike) -> tuple[dict[str, float], str]:

@@ -1,4 +1,4 @@
-"""Many pieces of open files copied to their places in another, on all processors."""
+"""Many pieces of memory and of open files brought to their places in another file, on all processors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PIECE = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Move:
-    """`size` bytes at `start` of the open file `source`, and the offset at which they shall lie. All in bytes."""
+    """`size` bytes at `start` of `source`, an open file or bytes, and the offset at which they shall lie. All in bytes."""
 
-    source: int
+    source: int | bytes
     start: int
     place: int
     size: int
@@ -34,12 +34,19 @@ def copy_all(moves: Sequence[Move], target: Path) -> None:
 
 
 def _copy(move: Move, target: int) -> None:
+    if isinstance(move.source, bytes):
+        _write(target, memoryview(move.source)[move.start : move.start + move.size], move.place)
+        return
     done = 0
     while done < move.size:
         piece = os.pread(move.source, min(_PIECE, move.size - done), move.start + done)
         if not piece:
             raise OSError("a temporary file is shorter than what was written to it")
-        written = 0
-        while written < len(piece):
-            written += os.pwrite(target, memoryview(piece)[written:], move.place + done + written)
+        _write(target, memoryview(piece), move.place + done)
         done += len(piece)
+
+
+def _write(target: int, data: memoryview, place: int) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(target, data[written:], place + written)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from orthoray.spectral.scratch import own_scratch
 from orthoray.spectral.threads import run_in_threads, strips
 
 Pixels = NDArray[np.uint8]
@@ -21,7 +23,7 @@ Draw = Callable[[slice, Pixels], None]
 thousand pixels at a time (`strips`), every row once, from several threads."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18  # as much as a thread's scratch memory has
 _LEVEL = 1
 _ZLIB_HEADER = b"\x78\x01"
 _ADLER_BASE = 65521
@@ -31,10 +33,11 @@ _CHANNELS = {_PALETTE: 1, _RGB: 3, _RGBA: 4}
 _FILTER_NONE, _FILTER_SUB = 0, 1
 
 
-def drawn_palette_png(
+def palette_png_pieces(
     height: int, width: int, draw: Draw, colours: Pixels, transparent: int | None = None
-) -> bytes:
-    """An 8-bit palette PNG whose indices `draw` makes strip by strip, so that they never lie in memory.
+) -> list[bytes]:
+    """An 8-bit palette PNG, in pieces that joined are the file; `draw` makes its indices strip by strip, so that they
+    never lie in memory.
 
     Args:
         height: rows, at least one.
@@ -48,10 +51,10 @@ def drawn_palette_png(
     """
     if colours.shape != (256, 3) or colours.dtype != np.uint8:
         raise ValueError("colours are uint8 (256, 3)")
-    chunks = [_chunk(b"PLTE", colours.tobytes())]
+    chunks = _chunk(b"PLTE", colours.tobytes())
     if transparent is not None:
         # the alphas up to the index; those behind it are opaque without an entry
-        chunks.append(_chunk(b"tRNS", b"\xff" * transparent + b"\0"))
+        chunks += _chunk(b"tRNS", b"\xff" * transparent + b"\0")
     return _png(height, width, _PALETTE, draw, chunks)
 
 
@@ -75,26 +78,34 @@ def drawn_png(height: int, width: int, channels: int, draw: Draw) -> bytes:
     """
     if channels not in {3, 4}:
         raise ValueError(f"a picture in true colour has 3 or 4 channels, not {channels}")
-    return _png(height, width, _RGB if channels == 3 else _RGBA, draw, [])
+    return b"".join(_png(height, width, _RGB if channels == 3 else _RGBA, draw, []))
 
 
-def _png(height: int, width: int, colour_type: int, draw: Draw, chunks: list[bytes]) -> bytes:
+def drawn_palette_png(
+    height: int, width: int, draw: Draw, colours: Pixels, transparent: int | None = None
+) -> bytes:
+    """The file of `palette_png_pieces`."""
+    return b"".join(palette_png_pieces(height, width, draw, colours, transparent))
+
+
+def _png(height: int, width: int, colour_type: int, draw: Draw, chunks: list[bytes]) -> list[bytes]:
     if height < 1 or width < 1:
         raise ValueError("a picture needs at least one pixel")
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     data = _image_data(height, width, colour_type, draw)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *chunks, *data, _chunk(b"IEND", b"")])
+    return [_SIGNATURE, *_chunk(b"IHDR", header), *chunks, *data, *_chunk(b"IEND", b"")]
 
 
 def _image_data(height: int, width: int, colour_type: int, draw: Draw) -> list[bytes]:
-    """The IDAT chunks."""
+    """The IDAT chunks, in pieces."""
     channels = _CHANNELS[colour_type]
     row_bytes = width * channels + 1
     step = max(1, _PIECE_BYTES // row_bytes)
 
-    def piece(top: int) -> tuple[bytes, int, int]:
+    def piece(top: int) -> tuple[list[bytes], int, int]:
         rows = slice(top, min(top + step, height))
-        raw = np.empty((rows.stop - top, row_bytes), dtype=np.uint8)
+        scratch = own_scratch()
+        raw = scratch.take((rows.stop - top, row_bytes), np.uint8)
         raw[:, 0] = _FILTER_NONE if channels == 1 else _FILTER_SUB
         for part in strips(len(raw), width):
             drawn = slice(top + part.start, top + part.stop)
@@ -110,13 +121,18 @@ def _image_data(height: int, width: int, colour_type: int, draw: Draw) -> list[b
         ]
         if top == 0:
             parts.insert(0, _ZLIB_HEADER)
-        return _chunk(b"IDAT", *parts), isal_zlib.adler32(raw), raw.size
+        found = _chunk(b"IDAT", *parts), isal_zlib.adler32(raw), raw.size
+        scratch.give(raw)
+        return found
 
     pieces = run_in_threads(piece, range(0, height, step))
     checksum = 1
     for _, adler, size in pieces:
         checksum = combined_adler32(checksum, adler, size)
-    return [*(chunk for chunk, _, _ in pieces), _chunk(b"IDAT", struct.pack(">I", checksum))]
+    return [
+        *chain.from_iterable(chunk for chunk, _, _ in pieces),
+        *_chunk(b"IDAT", struct.pack(">I", checksum)),
+    ]
 
 
 def _draw_differences(draw: Draw, rows: slice, out: Pixels, width: int, channels: int) -> None:
@@ -135,8 +151,8 @@ def combined_adler32(first: int, second: int, second_size: int) -> int:
     return (high % _ADLER_BASE) << 16 | low % _ADLER_BASE
 
 
-def _chunk(kind: bytes, *parts: bytes) -> bytes:
+def _chunk(kind: bytes, *parts: bytes) -> list[bytes]:
     checksum = isal_zlib.crc32(kind)
     for part in parts:
         checksum = isal_zlib.crc32(part, checksum)
-    return b"".join([struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum)])
+    return [struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum)]

@@ -1,7 +1,7 @@
 """A survey of a raster: block by block on all processors, to statistics, a picture and an index raster.
 
 Blocks are taken in their order, so the same raster gives the same numbers. Of a raster only the picture stays in
-memory, and of one up to 25 megapixels the values.
+memory, and of one up to 25 megapixels the values and the tiles of its index raster.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def survey(
         scale = Patterns() if value_range is None else Scale(*value_range)
     tally = Tally(() if callable(cuts) else tuple(cuts), value_range, scale)
     with ExitStack() as staged:
-        writer = staged.enter_context(stage(index_path, grid, encoding)) if index_path is not None else None
+        writer = None
+        if index_path is not None:
+            writer = staged.enter_context(stage(index_path, grid, encoding, in_memory=level == 0))
         task = Task(tally.fresh(), encoding if writer else None, min(grid.levels, LEVELS), level)
         columns, rows = grid.size(level)
         picture = np.empty((rows, columns), np.float32)
@@ -101,14 +103,17 @@ def survey(
                     yield from map(kept, given)
             else:
                 # kept by the threads, so that no more tiles are in memory than there are threads
+                place = picture if level == 0 else None
                 yield from _in_order(
-                    lambda window: kept(compute_block(source, window, grid, task)), grid.blocks()
+                    lambda window: kept(compute_block(source, window, grid, task, place)), grid.blocks()
                 )
 
         with closing(computed()) as blocks:
             for block in blocks:
                 tally.merge(block.tally)
-                if block.picture.shape == picture.shape:
+                if block.picture.base is picture:
+                    pass  # it was written there
+                elif block.picture.shape == picture.shape:
                     picture = block.picture  # the only block
                 else:
                     _place(picture, block, level)

@@ -67,6 +67,9 @@ class Storage(Protocol):
     def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         """Store a copy of the file `local`."""
 
+    def move_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+        """Store the file `local`, which may be gone afterwards, whether that succeeds or fails."""
+
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
         """Store `data`."""
 

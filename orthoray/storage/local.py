@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from orthoray.errors import ConfigurationError, NotAllowed, NotFound, TooLarge, Unavailable, WrongState
 from orthoray.storage.base import CHUNK_BYTES, ObjectInfo, ObjectStat, byte_range
@@ -61,6 +62,23 @@ class LocalStorage:
     def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         with local.open("rb") as source:
             self.write(bucket, key, lambda target: shutil.copyfileobj(source, target, CHUNK_BYTES))
+
+    def move_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+        path = self._path(bucket, key)
+        ours = self._scratch / f"moved-{uuid4().hex}"
+        try:
+            local.rename(ours)
+        except OSError:  # of another disk, or not there at all, which copying tells
+            self.put_file(bucket, key, local, content_type)
+            return
+        with disk_errors():
+            try:
+                ours.chmod(0o600)
+                with ours.open("rb") as moved:
+                    os.fsync(moved.fileno())
+                self._place(ours, path)
+            finally:
+                ours.unlink(missing_ok=True)
 
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
         self.write(bucket, key, lambda target: target.write(data))

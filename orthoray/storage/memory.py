@@ -36,6 +36,9 @@ class MemoryStorage:
     def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         self.put_bytes(bucket, key, local.read_bytes(), content_type)
 
+    def move_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+        self.put_file(bucket, key, local, content_type)
+
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
         place = check_bucket(bucket), check_key(key)
         with self._lock:

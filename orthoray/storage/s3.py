@@ -114,6 +114,9 @@ class S3Storage:
         with server_errors(writing=True):
             self._fs.put_file(str(local), path, chunksize=part, **_content_type(content_type))
 
+    def move_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+        self.put_file(bucket, key, local, content_type)
+
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
         with server_errors(writing=True):
             self._on_object("put_object", bucket, key, Body=data, **_content_type(content_type))

@@ -211,9 +211,18 @@ class StorageContract:
             assert path.read_bytes() == b"pixels"
         assert storage.get_bytes(BUCKET, "imagery/1/Поле.TIF") == b"pixels"
 
+    def test_moves_files(self, storage: Storage, tmp_path: Path) -> None:
+        for content in (b"pixels", b"better ones"):
+            source = tmp_path / "source"
+            source.write_bytes(content)
+            storage.move_file(BUCKET, "imagery/1/index.tif", source, "image/tiff")
+            assert storage.get_bytes(BUCKET, "imagery/1/index.tif") == content
+        assert [found.key for found in storage.list(BUCKET)] == ["imagery/1/index.tif"]
+
     def test_a_missing_source_is_the_callers_fault(self, storage: Storage, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError):
-            storage.put_file(BUCKET, "a", tmp_path / "absent")
+        for put in (storage.put_file, storage.move_file):
+            with pytest.raises(FileNotFoundError):
+                put(BUCKET, "a", tmp_path / "absent")
         assert not storage.exists(BUCKET, "a")
 
     def test_takes_big_files(self, storage: Storage, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -11,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pystac
 import pytest
@@ -22,7 +20,6 @@ from stac_rules import expect_valid
 
 from orthoray.batches import BatchRequest
 from orthoray.errors import BadInput, OrthoRayError, Unavailable, WrongState
-from orthoray.spectral.heatmap import heatmap_png
 from orthoray.storage.config import StorageConfig
 from pipelines import images
 from pipelines.batch import find_items, make_job, read_request, run_batch
@@ -214,27 +211,6 @@ def test_signs_of_life_tell_a_driver_that_it_was_replaced(folder: Path, tmp_path
             signs.expect_own()
 
 
-@pytest.mark.parametrize("limit", [80_000_000, 0])
-def test_small_pictures_are_those_of_the_heatmap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
-) -> None:
-    monkeypatch.setattr(images, "_PILLOW_PIXELS", limit)
-    heatmap = tmp_path / "a.png"
-    values = np.linspace(0, 1, 900, dtype=np.float32)[None].repeat(1800, axis=0)
-    values[:900] = np.nan
-    heatmap.write_bytes(heatmap_png(values, 0.0, 1.0))
-    shown = np.asarray(Image.open(io.BytesIO(images._preview(heatmap))))
-    assert shown.shape == (320, 160, 4)
-    assert set(np.unique(shown[..., 3])) == {0, 255}
-    assert not shown[:160, :, 3].any()
-    whole = np.asarray(Image.open(heatmap).convert("RGBA"), dtype=float)
-    for column in (5, 80, 155):
-        near = whole[1500, round((column + 0.5) * 900 / 160), :3]
-        assert np.abs(shown[260, column, :3] - near).max() < 6
-    heatmap.write_bytes(heatmap_png(values[-3:, -2:], 0.0, 1.0))
-    assert Image.open(io.BytesIO(images._preview(heatmap))).size == (2, 3)
-
-
 def test_files_of_others_in_the_making_are_left_alone(tmp_path: Path) -> None:
     output = FolderOutput(tmp_path)
     for name in ("a.png", "b.png", ".being-written", ".left-over"):
@@ -420,7 +396,12 @@ def test_tasks_take_more_images_the_more_there_are(folder: Path, tmp_path: Path)
     job = make_job(a_request(folder), tmp_path / "out")
     by_old = make_job(read_request(prefix=str(folder), index="NDVI_emp"), tmp_path / "out")
     items = find_items(job)
-    assert memory_needed(by_old, items) > memory_needed(job, items)
+    rasters = items.only({"field-000.tif", "field-001.tif"})
+    Image.new("RGB", (8, 6)).save(folder / "photo.jpg")
+    with_photo = find_items(job)
+    least = memory_needed(job, rasters)
+    assert memory_needed(job, with_photo) - least == 12 * with_photo.most_pixels > 0
+    assert memory_needed(by_old, rasters) - least == 30 * rasters.most_pixels > 0
 
 
 def test_no_secret_is_shown_of_a_job(tmp_path: Path) -> None:

@@ -95,10 +95,10 @@ class Watched(LocalStorage):
         super().__init__(root)
         self._before_put, self._puts = before_put, 0
 
-    def put_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
+    def move_file(self, bucket: str, key: str, local: Path, content_type: str | None = None) -> None:
         self._puts += 1
         self._before_put(self._puts)
-        super().put_file(bucket, key, local, content_type)
+        super().move_file(bucket, key, local, content_type)
 
 
 @pytest.mark.parametrize(("at", "puts"), [(1, [1]), (2, [1, 2])])

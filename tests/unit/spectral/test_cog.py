@@ -85,10 +85,14 @@ def publish(
         "provenance": {"index": "NDVI", "поле": 1},
         "statistics": statistics(),
     }
-    with stage(path, grid, encoding) as writer:
-        for block in blocks:
-            writer.add(block)
-        writer.publish(**(words | said), crs_wkt=crs_wkt, transform=transform)
+    written = []
+    for in_memory in (True, False):
+        with stage(path, grid, encoding, in_memory=in_memory) as writer:
+            for block in blocks:
+                writer.add(block)
+            writer.publish(**(words | said), crs_wkt=crs_wkt, transform=transform)
+        written.append(path.read_bytes())
+    assert written[0] == written[1], "where the tiles wait changes nothing"
 
 
 def open_quietly(path: Path, **options: Any) -> Any:
