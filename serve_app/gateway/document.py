@@ -132,7 +132,7 @@ def _tell_headers(operation: dict[str, Any], method: str) -> None:
         told = ["ETag"] if method == "get" and kinds and "text/event-stream" not in kinds else []
         if method == "post":
             told += ["Idempotency-Replayed"]
-            told += ["Location"] if status in {"200", "201", "202"} else []
+            told += ["Location"] if answers.keys() & {"201", "202"} else []
         if any(one.get("name") == "prefer" for one in operation.get("parameters", ())):
             told += ["Preference-Applied"]
         if any(one.get("name") == "next" for one in operation.get("parameters", ())):
@@ -181,15 +181,17 @@ def _tell_errors(operation: dict[str, Any], name: str) -> None:
         assert told is not None, word
         found.setdefault(told, []).append(word)
     for (status, title), words in sorted(found.items()):
+        known = operation["responses"].get(str(status), {})
         answer: dict[str, Any] = {
-            "description": title,
+            "description": known.get("description", title),
             "content": {
+                **known.get("content", {}),
                 PROBLEM: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {
                         word: {"$ref": f"#/components/examples/{word}"} for word in dict.fromkeys(words)
                     },
-                }
+                },
             },
         }
         if status in {409, 503}:

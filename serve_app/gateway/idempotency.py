@@ -34,7 +34,7 @@ from orthoray.idempotency import (
 )
 from orthoray.ports import ImageryPort
 from serve_app.gateway.problems import status_of
-from serve_app.gateway.scopes import check_scope
+from serve_app.gateway.scopes import NEEDED, check_scope
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -152,7 +152,7 @@ async def _once(request: Request, key: str, handle: Handler) -> Response:
             body = await request.body()
         except ClientDisconnect:
             raise BadInput("The connection ended before the body did: send it again.") from None
-        fingerprint = fingerprint_of("POST", _target(request), body)
+        fingerprint = fingerprint_of("POST", _target(request), body + _allowed(request))
     claim = Claim(key=key, fingerprint=fingerprint, holder=uuid4(), subject=uuid4())
     once = Once(store, tenant, claim, await store.claim_request(tenant, claim))
     request.state.once = once
@@ -181,6 +181,14 @@ def _is_refusal(error: BaseException) -> bool:
     if isinstance(error, HTTPException):
         return error.status_code < 500
     return isinstance(error, RequestValidationError)
+
+
+def _allowed(request: Request) -> bytes:
+    """Where the route lets everybody in and looks at scopes itself, they are a part of the request: whoever may see less gets no
+    answer that was given to another."""
+    if NEEDED[f"POST {request.scope['route'].path_format}"]:
+        return b""
+    return ",".join(sorted(request.state.caller.scopes)).encode()
 
 
 def _target(request: Request) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from orthoray.errors import BadInput
@@ -42,18 +43,20 @@ def place_of(event_id: str | None) -> Place | None:
     return attempt, part, progress
 
 
-async def events_of(watch: Watch, first: Standing, after: Place | None) -> AsyncIterator[str]:
+async def events_of(watch: Watch, first: Standing, after: Place | None) -> AsyncGenerator[str]:
     """Every event behind `after`; the last one is that of the end, unless the client has to come back for it."""
     yield f"retry: {RETRY_MS}\n\n"
     status, told = None, after
     try:
-        async for standing in watch.follow(first, beat_s=BEAT_S, until_s=MAX_STREAM_S):
-            if standing is None:
-                yield ": still here\n\n"
-            elif told is None or standing.place > told:
-                yield _event("progress" if standing.status == status else "state", standing)
-                told = standing.place
-            status = standing.status if standing else status
+        # Closed with this generator, so that a client that leaves makes room at once.
+        async with aclosing(watch.follow(first, beat_s=BEAT_S, until_s=MAX_STREAM_S)) as standings:
+            async for standing in standings:
+                if standing is None:
+                    yield ": still here\n\n"
+                elif told is None or standing.place > told:
+                    yield _event("progress" if standing.status == status else "state", standing)
+                    told = standing.place
+                status = standing.status if standing else status
     except LookupError:
         yield f"event: deleted\ndata: {json.dumps({'id': str(first.id)})}\n\n"
 

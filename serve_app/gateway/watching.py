@@ -9,8 +9,8 @@ import asyncio
 import contextvars
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 from uuid import UUID
@@ -60,7 +60,7 @@ class Watch:
 
     async def follow(
         self, first: Standing, *, beat_s: float, until_s: float
-    ) -> AsyncIterator[Standing | None]:
+    ) -> AsyncGenerator[Standing | None]:
         """Its standings from `first` on, each once, to the last one or for `until_s` seconds; None for each `beat_s` without one.
 
         Raises:
@@ -79,8 +79,9 @@ class Watch:
         """Wait for the end so long; whether it has come, be it that the record is gone."""
         known = first
         try:
-            async for standing in self.follow(first, beat_s=seconds, until_s=seconds):
-                known = standing or known
+            async with aclosing(self.follow(first, beat_s=seconds, until_s=seconds)) as standings:
+                async for standing in standings:
+                    known = standing or known
         except LookupError:
             return True
         return known.is_final

@@ -60,10 +60,14 @@ class IdempotencyKeys:
             await connection.execute(statement, {**_of(tenant, key), "holder": holder})
 
     async def sweep(self) -> int:
-        """Forget those that have expired; how many there were, of some thousands at most."""
-        async with transaction(self._pool) as connection:
-            cursor = await connection.execute(SQL["sweep"], {"limit": _SWEPT_AT_ONCE})
-            return cursor.rowcount
+        """Forget those that have expired, some thousands in each transaction; how many there were."""
+        swept, found = 0, _SWEPT_AT_ONCE
+        while found == _SWEPT_AT_ONCE:
+            async with transaction(self._pool) as connection:
+                cursor = await connection.execute(SQL["sweep"], {"limit": _SWEPT_AT_ONCE})
+                found = cursor.rowcount
+                swept += found
+        return swept
 
 
 def _of(tenant: str, key: str) -> dict[str, Any]:

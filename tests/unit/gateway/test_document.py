@@ -81,9 +81,8 @@ def test_every_operation_tells_its_errors_with_examples(document: dict[str, Any]
             assert {"400", "409", "413", "422"} <= answers.keys(), name
             assert "Idempotency-Key" in [one["name"] for one in operation["parameters"]], name
         for status, answer in answers.items():
-            for media in (
-                answer["content"].values() if status.startswith(("4", "5")) and "content" in answer else ()
-            ):
+            if status.startswith(("4", "5")):
+                media = answer["content"][PROBLEM]
                 assert media["examples"], (name, status)
                 for word, one in media["examples"].items():
                     value = resolved(document, one)["value"]
@@ -105,7 +104,7 @@ def test_lists_name_their_link_and_ids_their_place(document: dict[str, Any]) -> 
         if any(one["name"] == "next" for one in operation.get("parameters", ())):
             assert "Link" in headers, name
             lists += 1
-        if name.startswith("POST "):
+        if operation["responses"].keys() & {"201", "202"} and name.startswith("POST "):
             assert {"Location", "Idempotency-Replayed"} <= headers, name
     assert lists >= 4
 

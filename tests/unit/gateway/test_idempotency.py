@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.routing import APIRoute
@@ -148,6 +148,16 @@ def test_a_repeat_needs_the_scope_of_the_first(house: Any, body: dict[str, Any])
     begin_run(house, body)
     house.imagery.limited["or_reader"] = Caller(tenant="default", scopes=frozenset({"imagery:read"}))
     assert begin_run(house, body, **{"X-API-Key": "or_reader"}).status_code == 403
+
+
+def test_where_a_route_looks_at_scopes_itself_they_belong_to_the_request(
+    house: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cast(dict[str, Any], idempotency.NEEDED), "POST /analysis-runs", ())
+    begin_run(house, body)
+    house.imagery.limited["or_reader"] = Caller(tenant="default", scopes=frozenset({"imagery:read"}))
+    answer = begin_run(house, body, **{"X-API-Key": "or_reader"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:orthoray:KeyReused")
 
 
 def test_tenants_have_keys_of_their_own(house: Any, body: dict[str, Any]) -> None:

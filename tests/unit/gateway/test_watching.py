@@ -11,6 +11,7 @@ import pytest
 
 from orthoray.errors import Unavailable
 from orthoray.standings import Standing
+from serve_app.gateway.streams import events_of
 from serve_app.gateway.watching import MAX_WATCHERS, Watch
 
 
@@ -119,6 +120,21 @@ def test_there_is_room_for_so_many() -> None:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         assert watch.has_room("two")
+
+    asyncio.run(go())
+
+
+def test_a_client_that_leaves_makes_room() -> None:
+    async def go() -> None:
+        run = a_standing()
+        watch = watch_of(Service(run))
+        events = events_of(watch, run, None)
+        for _ in range(3):  # retry, how it is, and the first change
+            await anext(events)
+        assert watch._tenants["default"] == 1
+        await events.aclose()
+        assert watch._tenants["default"] == 0
+        assert watch._watched == {}
 
     asyncio.run(go())
 
