@@ -124,6 +124,7 @@ class _Api:
 
     def upload(
         self,
+        /,
         *paths: str | Path,
         progress: Callable[[int, int], object] | None = None,
         parted: bool | None = None,
@@ -188,7 +189,7 @@ class _Api:
                     raise
             before = str(begun.id)
 
-    def start_run(self, imagery_id: UUID | str, index_type: str, **options: Any) -> Steps[AnalysisRun]:
+    def start_run(self, /, imagery_id: UUID | str, index_type: str, **options: Any) -> Steps[AnalysisRun]:
         """`options` are the fields of POST /analysis-runs: auto_report, language, thresholds, priority ..."""
         body = {"imagery_id": imagery_id, "index_type": index_type, **options}
         return (yield from self._post("/analysis-runs", AnalysisRun, body))
@@ -199,7 +200,7 @@ class _Api:
     def get(self, kind: type[Record], record_id: UUID | str) -> Steps[Record]:
         return (yield from self._get(f"{_PLACES[kind]}/{record_id}", kind))
 
-    def page(self, kind: type[Record], **filters: Any) -> Steps[Page[Record]]:
+    def page(self, /, kind: type[Record], **filters: Any) -> Steps[Page[Record]]:
         """Of a listing, newest first: `limit`, `next` of the page before, and the filters of its route."""
         found: Page[Record] = yield from self._get(_PLACES[kind], Page[kind], **_given(filters))  # type: ignore[valid-type]
         return found
@@ -365,7 +366,7 @@ def _error_of(outcome: httpx2.Response | httpx2.TransportError) -> ApiError | Un
 
 def _pause_after(outcome: httpx2.Response | httpx2.TransportError, number: int) -> float | None:
     """Seconds until the next try: those that the server names, else longer from try to try; None where there is no use."""
-    usual = min(0.5 * 2 ** (number - 1), MAX_PAUSE_S) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    usual = min(0.5 * 2.0 ** (number - 1), MAX_PAUSE_S) * random.uniform(0.5, 1)  # noqa: S311 - no secret
     if not isinstance(outcome, httpx2.Response):
         return usual
     if outcome.status_code not in _TRANSIENT and b"urn:orthoray:InFlight" not in outcome.content:

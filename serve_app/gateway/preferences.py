@@ -50,13 +50,14 @@ class Preferences:
         Raises:
             NotFound: it was deleted meanwhile.
         """
-        standing = Standing.of(tenant, record)
-        applied = ["respond-async"] if self.is_async else []
+        standing, applied = Standing.of(tenant, record), []
         if self.wait_s and (standing.is_final or watch.has_room(tenant)):
-            is_over = await watch.ended(standing, self.wait_s)
-            applied = [*([] if is_over else applied), f"wait={self.wait_s}"]
+            if await watch.ended(standing, self.wait_s):
+                response.status_code = 200
             record = await get(tenant, record.id)
-            response.status_code = 200 if is_over else response.status_code
+            applied.append(f"wait={self.wait_s}")
+        if self.is_async and response.status_code != 200:
+            applied.insert(0, "respond-async")
         if applied:
             response.headers["Preference-Applied"] = ", ".join(applied)
         return record
