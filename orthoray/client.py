@@ -102,7 +102,8 @@ class _Api:
             once = {"Idempotency-Key": str(uuid4())} if call.method == "POST" else {}
             headers = {**once, **self._headers, **call.headers}
             call = replace(call, url=self._url + call.url, headers=headers)
-        tries = 1
+        # DELETE cancels a run that goes on, and a second one would delete it.
+        tries = MAX_TRIES if call.method == "DELETE" else 1
         while True:
             outcome: httpx2.Response | httpx2.TransportError = yield call
             if isinstance(outcome, httpx2.Response) and outcome.status_code < 400:
@@ -245,7 +246,7 @@ class _Api:
         try:
             yield from self._send(_Call("DELETE", f"{_PLACES[type(record)]}/{record.id}"))
         except ApiError as error:
-            if error.status != 404:  # somebody was faster, or the answer was lost
+            if error.status != 404:  # somebody was faster
                 raise
 
 

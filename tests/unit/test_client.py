@@ -251,6 +251,13 @@ def test_a_server_that_stays_away(
     assert sorted(pauses) == pauses
 
 
+def test_a_deletion_is_not_sent_again(pauses: list[float]) -> None:
+    handle, sent = answers(httpx2.ReadTimeout("slow"))
+    with a_client(handle) as api, pytest.raises(Unreachable):
+        api.delete(AnalysisRun.model_validate(RUN))
+    assert (len(sent), pauses) == (1, [])
+
+
 def test_what_stays_wrong_is_told_at_once(pauses: list[float]) -> None:
     problem = {"type": "urn:orthoray:WrongState", "status": 409, "detail": "No.", "run_status": "queued"}
     handle, sent = answers(httpx2.Response(409, json=problem, headers={"X-Request-ID": "r"}))
