@@ -135,7 +135,7 @@ class IdempotentRoute(APIRoute):
             given = request.headers.getlist(HEADER)
             if request.method != "POST" or not given:
                 return await handle(request)
-            check_scope(request)  # a repeat shows no more than the first answer did
+            await check_scope(request)  # a repeat shows no more than the first answer did
             if len(given) > 1:
                 raise BadInput(f"Send one {HEADER}.")
             return await _once(request, checked_key(given[0]), handle)
@@ -203,7 +203,7 @@ async def is_about(request: Request, content: Iterable[str]) -> None:
         await once.is_about(fingerprint_of("POST", _target(request), content))
 
 
-def _subject(request: Request) -> UUID | None:
+async def _subject(request: Request) -> UUID | None:
     once: Once | None = getattr(request.state, "once", None)
     return once.found.subject if once else None
 

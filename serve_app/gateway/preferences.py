@@ -63,7 +63,7 @@ class Preferences:
         return record
 
 
-def _preferences(
+async def _preferences(
     request: Request,
     prefer: Annotated[
         str | None,

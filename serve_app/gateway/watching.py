@@ -136,7 +136,7 @@ class Watches:
     reports: Watch
 
 
-def _watches(request: Request) -> Watches:
+async def _watches(request: Request) -> Watches:
     watches: Watches = request.app.state.watches
     return watches
 
