@@ -130,7 +130,7 @@ class ReportOrder(BaseModel):
 
 
 class CallbackOrder(BaseModel):
-    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run or report."""
 
     subject: UUID
     tenant: str
@@ -328,11 +328,20 @@ class ReportPort(Protocol):
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""
 
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        """Whether this attempt is under way still, as far as its row knows."""
+
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         """Store where the PDF is; False when it came too late to matter. It is removed then."""
 
     async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
         """As `AnalysisPort.end_attempt`."""
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        """As `AnalysisPort.start_callback`."""
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        """As `AnalysisPort.end_callback`."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""

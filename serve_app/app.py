@@ -73,7 +73,11 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
             **common["analysis"],
         ),
         "report": worker_actor(
-            ReportWorker, storage=storage, compute=settings.report_concurrency, **common["report"]
+            ReportWorker,
+            storage=storage,
+            compute=settings.report_concurrency,
+            callbacks=settings.callbacks(),
+            **common["report"],
         ),
     }
     options = {**COMMON, **_replicas(settings)}

@@ -96,7 +96,8 @@ update analysis_runs set callback_event = %(event)s::json where id = %(id)s
 -- name: start_callback
 update analysis_runs set callback_attempts = callback_attempts + 1
 where id = %(id)s and callback_status = 'waiting' and callback_event is not null
-returning id, tenant_id, callback, callback_event::text as body, callback_event->>'id' as event_id, callback_attempts
+returning id as subject, tenant_id as tenant, callback as url, callback_event::text as body,
+          callback_event->>'id' as event_id, callback_attempts as attempts
 
 -- name: end_callback
 update analysis_runs

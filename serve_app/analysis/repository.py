@@ -125,16 +125,7 @@ class RunRepository:
 
     async def start_callback(self, connection: Connection, run_id: UUID) -> CallbackOrder | None:
         row = await one(connection, SQL["start_callback"], {"id": run_id})
-        if row is None:
-            return None
-        return CallbackOrder(
-            subject=row["id"],
-            tenant=row["tenant_id"],
-            url=row["callback"],
-            event_id=row["event_id"],
-            body=row["body"],
-            attempts=row["callback_attempts"],
-        )
+        return CallbackOrder.model_validate(row) if row else None
 
     async def end_callback(
         self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None

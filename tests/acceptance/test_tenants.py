@@ -13,7 +13,6 @@ from journey import Record, finished, start_run, upload
 from scenes import photo
 from stack import TOKENS, Stack, eventually
 
-pytestmark = pytest.mark.timeout(240)
 ALL = "imagery:read,imagery:write,analysis:run,reports:read,reports:write"
 
 

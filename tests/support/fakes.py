@@ -407,6 +407,8 @@ class FakeReport(Fake):
                 imagery_key=run.imagery_object_key,
                 stats=run.stats,
                 conclusion=run.conclusion,
+                callback=request.callback,
+                callback_status="waiting" if request.callback else None,
                 created_at=datetime.now(UTC),
             )
             self.rows[known] = tenant, report
@@ -447,6 +449,10 @@ class FakeReport(Fake):
         run = await self.analysis.get(tenant, report.analysis_run_id)
         imagery = await self.analysis.imagery.get(tenant, run.imagery_id)
         return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant, attempt=report.attempts)
+
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        self._called("is_wanted")
+        return self._processing(report_id, attempt) is not None
 
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         self._called("complete_report")

@@ -16,6 +16,8 @@ from serve_app.gateway.problems import status_of
 from serve_app.gateway.routes.uploads import UploadRequest
 
 ERRORS_PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
+# Why a run failed; no request is refused by it.
+OF_WORKERS = {"NoNode"}
 JSON = re.compile(r"application/(\w+\+)?json")
 
 
@@ -89,7 +91,7 @@ def test_every_operation_tells_its_errors_with_examples(document: dict[str, Any]
                     assert misfits(document, media, value) == [], (name, word)
                     assert value["status"] == int(status), (name, word)
                     told.add(word)
-    assert told == {kind.__name__ for kind in kinds()}
+    assert told == {kind.__name__ for kind in kinds()} - OF_WORKERS
 
 
 def test_lists_name_their_link_and_ids_their_place(document: dict[str, Any]) -> None:
