@@ -88,6 +88,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         tokens=_tokens(settings),
         cors_origins=settings.origins,
         is_behind_https=settings.behind_https,
+        public_url=settings.public_url,
     )
     return serve.deployment(name="api-gateway", **options)(Gateway).bind(
         gateway, storage, imagery, analysis, report

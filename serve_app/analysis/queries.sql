@@ -109,3 +109,20 @@ select status, attempts, heatmap_key, index_key from analysis_runs where id = %(
 
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status
+
+-- name: seen_results
+-- For orthoray/item_rows.sql: a result is where and when its image is, as `seen_imagery` of the imagery-service tells.
+from analysis_runs cross join lateral (
+    select coalesce((imagery->'bounds_wgs84'->>0)::float8, (imagery->'gps'->>'longitude')::float8) as west,
+           coalesce((imagery->'bounds_wgs84'->>1)::float8, (imagery->'gps'->>'latitude')::float8) as south,
+           coalesce((imagery->'bounds_wgs84'->>2)::float8, (imagery->'gps'->>'longitude')::float8) as east,
+           coalesce((imagery->'bounds_wgs84'->>3)::float8, (imagery->'gps'->>'latitude')::float8) as north,
+           imagery->'footprint' as footprint,
+           date_trunc('milliseconds', coalesce((imagery->>'captured_at')::timestamptz, 'epoch')) as since,
+           date_trunc('milliseconds', coalesce(
+               (imagery->>'captured_at')::timestamptz, greatest((imagery->>'created_at')::timestamptz, 'epoch')
+           )) as until,
+           imagery->>'captured_at' is null as undated
+) as seen
+where tenant_id = %(tenant)s and status = 'completed'
+  and (%(indices)s::text[] is null or index_type = any (%(indices)s::text[]))

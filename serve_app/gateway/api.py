@@ -17,7 +17,7 @@ from serve_app.gateway.auth import Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
-from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
+from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, stac, uploads
 from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
 
@@ -53,7 +53,7 @@ def create_api(
     app.state.parts = parts or part_store(storage)
     app.state.config = config
     problems.install(app)
-    for module in (health, uploads, imagery, indices, runs, reports, batches):
+    for module in (health, uploads, imagery, indices, runs, reports, batches, stac):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.

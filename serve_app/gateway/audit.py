@@ -19,6 +19,8 @@ from orthoray.ports import Caller, ImageryPort, Write
 from serve_app.gateway.problems import problem_of
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Where POST only reads.
+READ_BY_POST = frozenset({"/stac/search"})
 MAX_TEXT = 512
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,8 @@ class Audit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller | None = scope.get("state", {}).get("caller")
-        if scope["type"] != "http" or scope["method"] not in WRITES or caller is None:
+        writes = scope["type"] == "http" and scope["method"] in WRITES and scope["path"] not in READ_BY_POST
+        if not writes or caller is None:
             await self._app(scope, receive, send)
             return
         write = Write(

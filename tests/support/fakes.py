@@ -25,6 +25,7 @@ from orthoray.contracts import (
     RunStatus,
 )
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
@@ -56,6 +57,11 @@ class Rows(dict[UUID, tuple[str, Any]]):
             [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
+
+    def matching(self, tenant: str, query: ItemQuery, **wanted: Any) -> Page[Any]:
+        """By ids and pages; places and times are the databases' business."""
+        chosen = {key: row for key, row in self.items() if query.ids is None or key in query.ids}
+        return Rows(chosen).page(tenant, query.limit, query.next, **wanted)
 
     def open(self) -> dict[RunStatus, int]:
         return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))
@@ -122,6 +128,15 @@ class FakeImagery(Fake):
         self._called("search")
         self.query = query
         return self.rows.page(tenant, query.limit, query.next)
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        self._called("search_items")
+        self.asked = query
+        return self.rows.matching(tenant, query)
+
+    async def extent(self, tenant: str) -> Extent:
+        self._called("extent")
+        return Extent(count=len(self.rows.page(tenant, 10**6, None).items))
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         self._called("delete")
@@ -252,6 +267,21 @@ class FakeAnalysis(Fake):
     ) -> Page[AnalysisRun]:
         self._called("search")
         return self.rows.page(tenant, limit, token, imagery_id=imagery_id, status=status)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        self._called("search_results")
+        page = self.rows.matching(tenant, query, status="completed")
+        runs = [run for run in page.items if indices is None or run.index_type in indices]
+        found = [Result(run=run, imagery=self.imagery.rows[run.imagery_id][1]) for run in runs]
+        return Page[Result](items=found, next=page.next)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        self._called("result_extents")
+        runs = self.rows.page(tenant, 10**6, None, status="completed").items
+        counts = Counter(run.index_type for run in runs if indices is None or run.index_type in indices)
+        return {index: Extent(count=count) for index, count in sorted(counts.items())}
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         self._called("delete")
