@@ -36,7 +36,7 @@ def _parts(geometry: Any, *, nested: bool) -> Iterator[Area]:
         for part in _list(geometry.get("geometries")):
             yield from _parts(part, nested=True)
         return
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise BadInput(
             f"intersects is a GeoJSON geometry: its type is one of {', '.join(_KINDS)}, or GeometryCollection of these."
         )
