@@ -104,8 +104,9 @@ class Catalogue:
             NotFound: there are no results of such an index.
         """
         index = _index(collection)
-        found = await self.search(query, Choice(imagery=False, indices=[index]))
-        if not found.items and index not in await self._extents([index]):
+        choice = Choice(imagery=False, indices=[index])
+        found = await self.search(query, choice)
+        if not found.items and not (await self.search(ItemQuery(limit=1), choice)).items:
             raise _no_collection(collection)
         return found
 
