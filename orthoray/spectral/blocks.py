@@ -137,11 +137,14 @@ class Block:
     picture: Values
 
 
-def compute_block(source: Source, window: Window, grid: Grid, task: Task) -> Block:
-    """Compute all that `task` asks of a block."""
+def compute_block(
+    source: Source, window: Window, grid: Grid, task: Task, picture: Values | None = None
+) -> Block:
+    """Compute all that `task` asks of a block. A picture of full size is written to its place in `picture`, float32
+    (rows, columns) of the whole raster, where that is given."""
     tally = task.tally.fresh()
     with_sums = task.encoding is not None or task.picture_level > 0
-    whole = np.empty((window.height, window.width) if task.picture_level == 0 else (0, 0), np.float32)
+    whole = _full_picture(window, task, picture)
     sums = np.zeros((-(-window.height // 2), -(-window.width // 2)) if with_sums else (0, 0), np.float32)
     counts = np.zeros(sums.shape, np.uint8)
     full: list[bytes] = []
@@ -158,17 +161,25 @@ def compute_block(source: Source, window: Window, grid: Grid, task: Task) -> Blo
             loops().halve(values, sums[half], counts[half])
     if not with_sums:
         return Block(window, tally, (), sums, counts, whole)
-    tiles, picture = [tuple(full)], whole
+    tiles, shown = [tuple(full)], whole
     for level in range(1, LEVELS + 2):
         if level > 1:
             sums, counts = halved(sums, counts)
         if task.picture_level == level:
-            picture = means(sums, counts)
+            shown = means(sums, counts)
         if task.encoding is not None and level <= task.levels:
             tiles.append(tuple(encoded_tiles(means(sums, counts), grid.tile_shape, task.encoding)))
     if task.picture_level > LEVELS + 1:
-        picture = _reduced(sums, counts, task.picture_level - LEVELS - 1)
-    return Block(window, tally, tuple(tiles) if task.encoding is not None else (), sums, counts, picture)
+        shown = _reduced(sums, counts, task.picture_level - LEVELS - 1)
+    return Block(window, tally, tuple(tiles) if task.encoding is not None else (), sums, counts, shown)
+
+
+def _full_picture(window: Window, task: Task, picture: Values | None) -> Values:
+    if task.picture_level > 0:
+        return np.empty((0, 0), np.float32)
+    return (
+        np.empty((window.height, window.width), np.float32) if picture is None else picture[window.toslices()]
+    )
 
 
 def _pieces(

@@ -103,14 +103,17 @@ def survey(
                     yield from map(kept, given)
             else:
                 # kept by the threads, so that no more tiles are in memory than there are threads
+                place = picture if level == 0 else None
                 yield from _in_order(
-                    lambda window: kept(compute_block(source, window, grid, task)), grid.blocks()
+                    lambda window: kept(compute_block(source, window, grid, task, place)), grid.blocks()
                 )
 
         with closing(computed()) as blocks:
             for block in blocks:
                 tally.merge(block.tally)
-                if block.picture.shape == picture.shape:
+                if block.picture.base is picture:
+                    pass  # it was written there
+                elif block.picture.shape == picture.shape:
                     picture = block.picture  # the only block
                 else:
                     _place(picture, block, level)

@@ -96,7 +96,7 @@ class Authentication:
         await self._app(scope, receive, send)
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 

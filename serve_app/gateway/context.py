@@ -40,22 +40,22 @@ class GatewayConfig:
     public_url: str | None = None
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _storage(request: Request) -> Storage:
+async def _storage(request: Request) -> Storage:
     storage: Storage = request.app.state.storage
     return storage
 
 
-def _config(request: Request) -> GatewayConfig:
+async def _config(request: Request) -> GatewayConfig:
     config: GatewayConfig = request.app.state.config
     return config
 
 
-def _parts(request: Request) -> PartStore:
+async def _parts(request: Request) -> PartStore:
     parts: PartStore = request.app.state.parts
     return parts
 

@@ -77,7 +77,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 EXPANDED: Mapping[str, tuple[str, ...]] = {"imagery": (IMAGERY_READ,), "report": (REPORTS_READ,)}
 
 
-def check_scope(request: Request) -> None:
+async def check_scope(request: Request) -> None:
     """A dependency of every route: runs before the handler, and so before an upload is read.
 
     Raises:
