@@ -24,7 +24,7 @@ class GeoJson(JSONResponse):
     media_type = GEOJSON
 
 
-def _catalogue(services: Backend, caller: CurrentCaller, site: CurrentSite) -> Catalogue:
+async def _catalogue(services: Backend, caller: CurrentCaller, site: CurrentSite) -> Catalogue:
     return Catalogue(services, caller, site)
 
 

@@ -49,7 +49,7 @@ def index_of(collection: str) -> str | None:
     return collection.removeprefix(_RESULTS) if collection.startswith(_RESULTS) else None
 
 
-def _site(request: Request, config: Config) -> Site:
+async def _site(request: Request, config: Config) -> Site:
     if config.public_url:
         return Site(config.public_url)
     base = request.base_url
