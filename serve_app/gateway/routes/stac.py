@@ -57,6 +57,18 @@ def _told(*names: str) -> dict[str, Any]:
     }
 
 
+def _geojson(kind: str, *required: str) -> dict[int | str, dict[str, Any]]:
+    """What /openapi.json says of an answer; the specification of STAC says the rest."""
+    schema = {
+        "type": "object",
+        "required": ["type", "links", *required],
+        "properties": {"type": {"const": kind}},
+    }
+    return {200: {"description": f"a {kind} of GeoJSON", "content": {GEOJSON: {"schema": schema}}}}
+
+
+_PAGE = _geojson("FeatureCollection", "features")
+_ITEM = _geojson("Feature", "id", "geometry", "properties", "assets", "stac_version")
 _FILTERS = ("limit", "next", "bbox", "datetime")
 _OF_ITEMS = _told(*_FILTERS)
 _OF_SEARCH = _told(*_FILTERS, "ids", "collections", "intersects")
@@ -97,6 +109,7 @@ async def imagery_collection(catalogue: CurrentCatalogue) -> Document:
     "/collections/imagery/items",
     summary="Images as items, newest first",
     openapi_extra=_OF_ITEMS,
+    responses=_PAGE,
     response_class=GeoJson,
 )
 async def imagery_items(request: Request, catalogue: CurrentCatalogue, site: CurrentSite) -> GeoJson:
@@ -105,7 +118,12 @@ async def imagery_items(request: Request, catalogue: CurrentCatalogue, site: Cur
     return _items(request, site, found, IMAGERY)
 
 
-@router.get("/collections/imagery/items/{imagery_id}", summary="An image as an item", response_class=GeoJson)
+@router.get(
+    "/collections/imagery/items/{imagery_id}",
+    summary="An image as an item",
+    responses=_ITEM,
+    response_class=GeoJson,
+)
 async def one_imagery_item(
     imagery_id: UUID, caller: CurrentCaller, services: Backend, site: CurrentSite
 ) -> GeoJson:
@@ -121,6 +139,7 @@ async def results_collection(collection_id: CollectionId, catalogue: CurrentCata
     "/collections/{collection_id}/items",
     summary="Results of one index as items, newest first",
     openapi_extra=_OF_ITEMS,
+    responses=_PAGE,
     response_class=GeoJson,
 )
 async def result_items(
@@ -139,7 +158,9 @@ async def one_result_item(collection_id: CollectionId, run_id: UUID, catalogue: 
     return GeoJson(await catalogue.result(collection_id, run_id))
 
 
-@router.get("/search", summary="Search items", openapi_extra=_OF_SEARCH, response_class=GeoJson)
+@router.get(
+    "/search", summary="Search items", openapi_extra=_OF_SEARCH, responses=_PAGE, response_class=GeoJson
+)
 async def search(request: Request, catalogue: CurrentCatalogue, site: CurrentSite) -> GeoJson:
     """In all collections that the credentials open, or in those named."""
     asked = read_parameters(request.query_params)
@@ -148,7 +169,9 @@ async def search(request: Request, catalogue: CurrentCatalogue, site: CurrentSit
     return _page(found, [*links, *_next(request, site, ("search",), found)])
 
 
-@router.post("/search", summary="Search items by a body", openapi_extra=_BODY, response_class=GeoJson)
+@router.post(
+    "/search", summary="Search items by a body", openapi_extra=_BODY, responses=_PAGE, response_class=GeoJson
+)
 async def search_by_body(
     body: Annotated[dict[str, Any], Body()], catalogue: CurrentCatalogue, site: CurrentSite
 ) -> GeoJson:
