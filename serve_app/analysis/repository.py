@@ -39,6 +39,7 @@ class RunRepository:
             "thresholds": None if values["thresholds"] is None else Jsonb(values["thresholds"]),
             "options": Jsonb(values["options"]),
             "imagery": Jsonb(imagery.model_dump(mode="json")),
+            "captured_at": imagery.captured_at,
         }
         row = await one(connection, SQL["insert_run"], columns)
         assert row is not None, "an insert without conflict clause returns its row"

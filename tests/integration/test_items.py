@@ -58,8 +58,8 @@ async def placed(services: Services) -> dict[UUID, str]:
         }
         services.query(
             "analysis",
-            "update analysis_runs set imagery = imagery || %s::jsonb where id = %s returning id",
-            *(json.dumps(facts), run.id),
+            "update analysis_runs set imagery = imagery || %s::jsonb, captured_at = %s where id = %s returning id",
+            *(json.dumps(facts), captured_at, run.id),
         )
         services.query(
             "imagery",

@@ -8,7 +8,7 @@ from typing import Any
 from orthoray.errors import BadInput
 from orthoray.items import Area, Position
 
-MAX_POSITIONS = 2000
+MAX_POSITIONS = 500
 """Of one geometry: each is compared with the corners of every image nearby."""
 
 

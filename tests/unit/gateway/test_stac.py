@@ -247,7 +247,7 @@ BAD = [
     {"intersects": {"type": "Polygon", "coordinates": [RING[:3]]}},
     {"intersects": {"type": "Polygon", "coordinates": [[*RING[:3], [2, 2]]]}},
     {"intersects": {"type": "MultiPoint", "coordinates": []}},
-    {"intersects": {"type": "MultiPoint", "coordinates": [[0, 0]] * 2001}},
+    {"intersects": {"type": "MultiPoint", "coordinates": [[0, 0]] * 501}},
     {
         "intersects": {
             "type": "GeometryCollection",
