@@ -101,7 +101,9 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value and not _ADDRESS.fullmatch(value):
-            raise ValueError("write the address of the API as clients call it: https://maps.example.org/orthoray")
+            raise ValueError(
+                "write the address of the API as clients call it: https://maps.example.org/orthoray"
+            )
         return value and value.rstrip("/")
 
     @field_validator("redis_url")
