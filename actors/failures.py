@@ -10,8 +10,10 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
 from orthoray.attempts import LOST, Ending
 from orthoray.errors import (
+    PROCESS_LOST,
     REASONS,
     Impossible,
+    NoNode,
     NotAnImage,
     NotFound,
     OrthoRayError,
@@ -32,6 +34,7 @@ MEANING: Mapping[type[BaseException], tuple[Outcome, str]] = {
     Impossible: ("failed", REASONS[Impossible]),
     NotFound: ("failed", REASONS[NotFound]),
     WrongState: ("failed", REASONS[WrongState]),
+    NoNode: ("unavailable", REASONS[NoNode]),
     Unavailable: ("unavailable", REASONS[Unavailable]),
     OrthoRayError: ("failed", REASONS[OrthoRayError]),
     # The work's own exceptions, which Ray hands over as these and as their own class at once.
@@ -41,7 +44,7 @@ MEANING: Mapping[type[BaseException], tuple[Outcome, str]] = {
     OSError: ("lost", "internal"),
     RayTaskError: ("failed", "internal"),
     OutOfMemoryError: ("lost", "out_of_memory"),
-    RayError: ("lost", "process_lost"),
+    RayError: ("lost", PROCESS_LOST),
     Exception: ("lost", "internal"),
 }
 

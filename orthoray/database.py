@@ -13,7 +13,9 @@ import psycopg
 from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic_core import from_json
 
 from orthoray.errors import ConfigurationError, Unavailable
 from orthoray.tenants import ALL_TENANTS, acting_tenant
@@ -53,6 +55,7 @@ async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
         min_size=1,
         max_size=max_size,
         timeout=10.0,
+        configure=_configure,
         check=_check,
         # A cut link or a lost lock must not hold a connection for ever.
         kwargs={
@@ -70,6 +73,11 @@ async def open_pool(dsn: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+async def _configure(connection: Connection) -> None:
+    # three times as fast as Python's own, and a run has a dozen columns of JSON
+    set_json_loads(from_json, connection)
 
 
 async def _check(connection: Connection) -> None:

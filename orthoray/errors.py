@@ -75,6 +75,10 @@ class Unavailable(OrthoRayError):
     """A part of the service does not answer at the moment: try again in a few seconds."""
 
 
+class NoNode(Unavailable):
+    """No node of the cluster can compute this: ask the operator for one with a free CPU, labelled role=cpu or without a role."""
+
+
 class ConfigurationError(OrthoRayError):
     """A setting is wrong."""
 
@@ -85,10 +89,14 @@ REASONS: Mapping[type[BaseException], str] = {
     Impossible: "impossible",
     NotFound: "gone",
     WrongState: "not_wanted",
+    NoNode: "no_node",
     Unavailable: "unavailable",
     OrthoRayError: "refused",
 }
 """The words that failures are counted by; the first class that fits."""
+
+PROCESS_LOST = "process_lost"
+"""The word for work whose process or node died."""
 
 
 def reason_code(error: BaseException) -> str:

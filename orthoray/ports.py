@@ -124,7 +124,7 @@ class ReportOrder(BaseModel):
 
 
 class CallbackOrder(BaseModel):
-    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run or report."""
 
     subject: UUID
     tenant: str
@@ -139,6 +139,9 @@ class ImageryPort(Protocol):
         """Catalogue stored files, once however often it is called; removes them when they are no image together."""
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
+
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        """Those of them that there are, in no order."""
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
 
@@ -190,6 +193,19 @@ class AnalysisPort(Protocol):
     async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun: ...
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        """What `search` gives for each of several imageries, in one call."""
 
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
@@ -299,6 +315,19 @@ class ReportPort(Protocol):
 
     async def get(self, tenant: str, report_id: UUID) -> Report: ...
 
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_runs(
+        self,
+        tenant: str,
+        run_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[Report]]:
+        """What `search` gives for each of several runs, in one call."""
+
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]: ...
@@ -314,11 +343,20 @@ class ReportPort(Protocol):
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""
 
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        """Whether this attempt is under way still, as far as its row knows."""
+
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         """Store where the PDF is; False when it came too late to matter. It is removed then."""
 
     async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
         """As `AnalysisPort.end_attempt`."""
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        """As `AnalysisPort.start_callback`."""
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        """As `AnalysisPort.end_callback`."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""

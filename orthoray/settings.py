@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     cors_origins: str | None = None
     behind_https: bool = False
     public_url: str | None = None
+    graphql_introspection: bool = True
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_object_bytes: int = Field(default=64 * 1024**3, ge=1)

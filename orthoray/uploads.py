@@ -83,8 +83,9 @@ class ReceivedPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1)
-    etag: str = Field(max_length=128)
+    number: int = Field(ge=1, le=10_000)
+    etag: str | None = Field(default=None, max_length=128)
+    sha256: Digest | None = None
 
 
 class UploadCompletion(BaseModel):
@@ -92,5 +93,5 @@ class UploadCompletion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    parts: list[ReceivedPart] | None = None
+    parts: list[ReceivedPart] | None = Field(default=None, max_length=10_000)
     sha256: Digest | None = None

@@ -72,7 +72,11 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
             **common["analysis"],
         ),
         "report": worker_actor(
-            ReportWorker, storage=storage, compute=settings.report_concurrency, **common["report"]
+            ReportWorker,
+            storage=storage,
+            compute=settings.report_concurrency,
+            callbacks=settings.callbacks(),
+            **common["report"],
         ),
     }
     options = {**COMMON, **_replicas(settings)}
@@ -89,6 +93,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         cors_origins=settings.origins,
         is_behind_https=settings.behind_https,
         public_url=settings.public_url,
+        graphql_introspection=settings.graphql_introspection,
     )
     return serve.deployment(name="api-gateway", **options)(Gateway).bind(
         gateway, storage, imagery, analysis, report

@@ -16,7 +16,7 @@ from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_
 from orthoray.item_rows import extents, matching
 from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import report_id
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder, RunOrder
 from orthoray.turns import job_priority, turn_parameters
 
@@ -77,6 +77,32 @@ class RunRepository:
     async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
         own = {"tenant": tenant, "indices": None if indices is None else list(indices)}
         return await extents(self._pool, "index_type", SQL["seen_results"], own)
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        values = {"tenant": tenant, "ids": list(run_ids)}
+        return [_run(row) for row in await fetch_all(self._pool, SQL["get_many_runs"], values)]
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        values = {
+            "tenant": tenant,
+            "limit": limit,
+            "imagery_ids": list(set(imagery_ids)),
+            "status": status,
+            **decode_cursor(token),
+        }
+        rows = await fetch_all(self._pool, SQL["list_runs_of_imagery"], values)
+        pages = split_pages(rows, "imagery_id", imagery_ids, limit)
+        return {
+            imagery_id: Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+            for imagery_id, (page, following) in pages.items()
+        }
 
     async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> AnalysisRun | None:
         """The cancelled run; None when it is not open."""
@@ -140,16 +166,7 @@ class RunRepository:
 
     async def start_callback(self, connection: Connection, run_id: UUID) -> CallbackOrder | None:
         row = await one(connection, SQL["start_callback"], {"id": run_id})
-        if row is None:
-            return None
-        return CallbackOrder(
-            subject=row["id"],
-            tenant=row["tenant_id"],
-            url=row["callback"],
-            event_id=row["event_id"],
-            body=row["body"],
-            attempts=row["callback_attempts"],
-        )
+        return CallbackOrder.model_validate(row) if row else None
 
     async def end_callback(
         self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None

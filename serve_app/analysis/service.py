@@ -9,23 +9,24 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
-from orthoray.callbacks import CallbackPolicy, check_url
+from orthoray.callbacks import CallbackPolicy, callback_status, check_callback, host_of
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
-    CallbackStatus,
     Language,
     Outcome,
     Page,
     RunStatus,
 )
 from orthoray.database import Connection, Pool, ping, transaction
-from orthoray.errors import Impossible, NotFound, OrthoRayError, Unavailable
+from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
 from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, index_key
+from orthoray.pages import check_many
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
@@ -37,7 +38,6 @@ from serve_app.analysis.reconcile import RunShelf
 from serve_app.analysis.repository import RunRepository
 
 FINAL = {"analysis.completed", "analysis.failed", "analysis.cancelled"}
-NO_CALLBACKS = "This installation sends no callbacks: its operator has to set WEBHOOK_SECRET."
 
 log = structlog.get_logger(__name__)
 
@@ -85,10 +85,7 @@ class AnalysisService:
         self._max_attempts = max_attempts
 
     async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
-        if request.callback is not None:
-            if self._callbacks is None:
-                raise Impossible(NO_CALLBACKS, parameter="callback")
-            check_url(request.callback, self._callbacks)
+        check_callback(request.callback, self._callbacks)
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
         # Refuses here, before anything is written, what a worker could not do.
@@ -137,6 +134,21 @@ class AnalysisService:
     async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
         return await self._rows.result_extents(tenant, indices)
 
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        check_many(run_ids)
+        return await self._rows.get_many(tenant, run_ids)
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        check_many(imagery_ids, limit)
+        return await self._rows.search_of_imagery(tenant, imagery_ids, limit, token, status)
+
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         async with transaction(self._pool) as connection:
             cancelled = await self._rows.cancel(connection, tenant, run_id)
@@ -184,14 +196,22 @@ class AnalysisService:
                     await self._clean_up_later(connection, tenant, run_id)
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
+        order, gave_up = await self._start(run_id)
+        if gave_up:
+            # The worker counts other failures; here it may be its own deaths that ended the run.
+            FAILURES.inc(1, {"kind": "analysis", "reason": gave_up})
+        return order
+
+    async def _start(self, run_id: UUID) -> tuple[RunOrder | None, str | None]:
+        """The order, or the word for why the run was given up, or neither."""
         async with transaction(self._pool) as connection:
             order = await self._rows.lock(connection, run_id)
             if order is None or order.run.status not in {"queued", "processing"}:
-                return None
+                return None, None
             found = await attempts.tally(connection, run_id)
             if reason := attempts.given_up("analysis", found, self._max_attempts, order.run.last_error):
                 await self._fail(connection, order, reason)
-                return None
+                return None, attempts.code_of(found, self._max_attempts)
             order = await self._rows.start(connection, run_id)
             assert order is not None, "it is locked"
             await attempts.begin(connection, run_id, order.attempt)
@@ -203,7 +223,7 @@ class AnalysisService:
                 occasion=order.attempt,
                 attempt=order.attempt,
             )
-        return order
+        return order, None
 
     async def report_progress(
         self, run_id: UUID, attempt: int, progress: float, node: str | None = None
@@ -310,16 +330,16 @@ class AnalysisService:
         )
         if run.callback and kind in FINAL:
             await self._rows.set_callback_event(connection, run.id, event)
-            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id))
+            host = host_of(run.callback)
+            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id), tenant=tenant, host=host)
 
     async def start_callback(self, run_id: UUID) -> CallbackOrder | None:
         async with transaction(self._pool) as connection:
             return await self._rows.start_callback(connection, run_id)
 
     async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
-        status: CallbackStatus = "given_up" if given_up else "waiting" if error else "delivered"
         async with transaction(self._pool) as connection:
-            await self._rows.end_callback(connection, run_id, status, error)
+            await self._rows.end_callback(connection, run_id, callback_status(error, given_up), error)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

@@ -15,9 +15,10 @@ from serve_app.gateway import problems
 from serve_app.gateway.audit import Audit
 from serve_app.gateway.auth import Authentication, Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.graph.schema import build_schema
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
-from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, stac, uploads
+from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, stac, uploads
 from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
 
@@ -52,8 +53,9 @@ def create_api(
     app.state.storage = storage
     app.state.parts = parts or part_store(storage)
     app.state.config = config
+    app.state.graph = build_schema(introspection=config.graphql_introspection)
     problems.install(app)
-    for module in (health, uploads, imagery, indices, runs, reports, batches, stac):
+    for module in (health, uploads, imagery, indices, runs, reports, batches, graph, stac):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.

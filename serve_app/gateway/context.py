@@ -38,6 +38,7 @@ class GatewayConfig:
     cors_origins: tuple[str, ...] = ()
     is_behind_https: bool = False
     public_url: str | None = None
+    graphql_introspection: bool = True
 
 
 async def _services(request: Request) -> Services:

@@ -10,8 +10,6 @@ from contextlib import closing
 import pytest
 from stack import Stack
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def unstarted() -> Iterator[Stack]:

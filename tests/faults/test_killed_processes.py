@@ -27,6 +27,7 @@ def test_every_process_that_works_in_turn(site: Site) -> None:
     began = time.monotonic()
     load = send_runs(site, upload_some(site), 36)
     wait_until_under_way(site)
+    before = {actor: site.stack.pid(actor) for actor in ACTORS}
     for actor in ACTORS:
         assert kill(site, actor) == 1
         time.sleep(2.0)
@@ -34,7 +35,14 @@ def test_every_process_that_works_in_turn(site: Site) -> None:
     for title in TASKS:
         eventually(lambda title=title: kill(site, title), 60, f"a process of {title}")  # type: ignore[misc]
     found = check(site, load)
-    assert len(load.runs) == 36
+    assert found["attempts"].keys() - {"1"}, "nothing was under way when its process died"
+    assert {actor: site.stack.pid(actor) for actor in ACTORS}.items().isdisjoint(before.items())
+    eventually(site.stack.ready, 60, "a service that is ready again")
+    assert len(load.runs) >= 36
+    with site.stack.client() as api:
+        ended = [api.get(f"/analysis-runs/{run}").json() for run in load.runs]
+        time.sleep(1)  # whatever is done twice would be done now
+        assert [api.get(f"/analysis-runs/{run}").json() for run in load.runs] == ended
     told("SIGKILL of every actor in turn, then of processes that compute", found, began)
 
 

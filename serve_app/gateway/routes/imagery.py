@@ -15,6 +15,7 @@ from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
 from orthoray.ports import MAX_PARTS, Caller, ImageryQuery, Upload
 from serve_app.gateway.auth import CurrentCaller
+from serve_app.gateway.bounds import FORM, checked_bounds
 from serve_app.gateway.context import (
     Backend,
     Config,
@@ -125,12 +126,10 @@ def _bbox(text: str | None) -> tuple[float, float, float, float] | None:
     if text is None:
         return None
     try:
-        west, south, east, north = (float(part) for part in text.split(","))
+        degrees = [float(part) for part in text.split(",")]
     except ValueError:
-        raise BadInput("bbox is west,south,east,north in degrees: bbox=28.1,46.9,29.0,47.5") from None
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise BadInput("bbox is west,south,east,north in degrees, with west <= east and south <= north.")
-    return west, south, east, north
+        raise BadInput(f"{FORM}: bbox=28.1,46.9,29.0,47.5") from None
+    return checked_bounds(degrees)
 
 
 @router.get("/{imagery_id}", summary="One record")

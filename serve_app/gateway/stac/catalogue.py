@@ -9,13 +9,13 @@ from datetime import datetime
 from uuid import UUID
 
 from orthoray.contracts import Imagery, Page
-from orthoray.errors import NotAllowed, NotFound
+from orthoray.errors import NotFound
 from orthoray.items import Extent, ItemQuery, Result
 from orthoray.pages import encode_cursor
 from orthoray.ports import Caller
 from orthoray.scopes import allows
 from serve_app.gateway.context import Services
-from serve_app.gateway.scopes import NEEDED
+from serve_app.gateway.scopes import NEEDED, require
 from serve_app.gateway.stac.documents import (
     Document,
     imagery_collection,
@@ -52,7 +52,7 @@ class Catalogue:
         self._services = services
         self._tenant = caller.tenant
         self._site = site
-        self._scopes = caller.scopes
+        self._caller = caller
         self._sees_imagery = allows(caller.scopes, _IMAGES)
         self._sees_results = allows(caller.scopes, _RESULTS)
 
@@ -119,10 +119,10 @@ class Catalogue:
         if collections is None:
             return Choice(imagery=self._sees_imagery, indices=None if self._sees_results else [])
         indices = [index for name in collections if (index := index_of(name)) is not None]
-        if IMAGERY in collections and not self._sees_imagery:
-            raise self._refusal(IMAGERY, _IMAGES)
-        if indices and not self._sees_results:
-            raise self._refusal("results", _RESULTS)
+        if IMAGERY in collections:
+            require(self._caller, _IMAGES)
+        if indices:
+            require(self._caller, _RESULTS)
         return Choice(imagery=IMAGERY in collections, indices=indices)
 
     async def search(self, query: ItemQuery, choice: Choice) -> Found:
@@ -155,14 +155,6 @@ class Catalogue:
 
     async def _extents(self, indices: Sequence[str] | None) -> dict[str, Extent]:
         return await self._services.analysis.result_extents(self._tenant, indices)
-
-    def _refusal(self, what: str, wanted: Sequence[str]) -> NotAllowed:
-        return NotAllowed(
-            f"To search {what} needs the scope {' or '.join(wanted)}, which these credentials lack: ask for a key or token "
-            "that has it, or search other collections.",
-            needed_scopes=list(wanted),
-            scopes=sorted(self._scopes),
-        )
 
 
 def _age(record: Imagery | Result) -> tuple[datetime, UUID]:
