@@ -28,6 +28,7 @@ from orthoray.contracts import (
     RunStatus,
 )
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.reconciling import Reconciled, ReconcileOrder
 from orthoray.standings import Standing
 from orthoray.storage.config import StorageConfig
@@ -151,6 +152,12 @@ class ImageryPort(Protocol):
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
 
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        """Those that meet the query, newest first; images without a place only where the query asks for none."""
+
+    async def extent(self, tenant: str) -> Extent:
+        """Where and when the images of the catalogue are."""
+
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         """Remove the record now, and its files, runs and reports durably."""
 
@@ -226,6 +233,14 @@ class AnalysisPort(Protocol):
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]: ...
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        """Completed runs, of these indices or of all, whose images meet the query; newest first."""
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        """Where and when the images of completed runs are, by index; an index without any is not there."""
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         """Cancel a run that is not finished (its state afterwards), or delete one that is (None)."""

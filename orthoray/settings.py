@@ -18,6 +18,7 @@ from orthoray.storage.config import StorageConfig
 
 SERVICES = ("imagery", "analysis", "report")
 MIN_SECRET_BYTES = 32
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     jwt_hs256_secret: SecretStr | None = None
     cors_origins: str | None = None
     behind_https: bool = False
+    public_url: str | None = None
     graphql_introspection: bool = True
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
@@ -96,6 +98,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError(
+                "write the address of the API as clients call it: https://maps.example.org/orthoray"
+            )
+        return value and value.rstrip("/")
 
     @field_validator("redis_url")
     @classmethod

@@ -2,10 +2,11 @@
 -- The turn: see orthoray.turns. What has been attempted before keeps its place, and says nothing of where the queue stands.
 insert into analysis_runs (
     id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, options,
-    imagery_bucket, imagery_object_key, imagery, callback, callback_status, priority, turn
+    imagery_bucket, imagery_object_key, imagery, captured_at, callback, callback_status, priority, turn
 ) values (
     %(id)s, %(tenant)s, %(imagery_id)s, %(index_type)s, %(auto_report)s, %(language)s, %(crop)s, %(thresholds)s,
-    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s, %(callback)s::text,
+    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s, %(captured_at)s,
+    %(callback)s::text,
     case when %(callback)s::text is not null then 'waiting' end, %(priority)s,
     greatest(
         0,
@@ -137,3 +138,16 @@ select id, tenant_id as tenant, status, progress, attempts, error from analysis_
 
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status
+
+-- name: seen_results
+-- For orthoray/item_rows.sql: a result is where and when its image is, as `seen_imagery` of the imagery-service tells.
+from analysis_runs cross join lateral (
+    select west, south, east, north, imagery->'footprint' as footprint,
+           date_trunc('milliseconds', coalesce(captured_at, 'epoch')) as since,
+           date_trunc('milliseconds', coalesce(
+               captured_at, greatest((imagery->>'created_at')::timestamptz, 'epoch')
+           )) as until,
+           captured_at is null as undated
+) as seen
+where tenant_id = %(tenant)s and status = 'completed'
+  and (%(indices)s::text[] is null or index_type = any (%(indices)s::text[]))

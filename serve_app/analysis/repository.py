@@ -13,6 +13,8 @@ from psycopg.types.json import Json, Jsonb
 
 from orthoray.contracts import AnalysisRun, CallbackStatus, Imagery, Outcome, Page, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
+from orthoray.item_rows import extents, matching
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder, RunOrder
@@ -38,6 +40,7 @@ class RunRepository:
             "thresholds": None if values["thresholds"] is None else Jsonb(values["thresholds"]),
             "options": Jsonb(values["options"]),
             "imagery": Jsonb(imagery.model_dump(mode="json")),
+            "captured_at": imagery.captured_at,
         }
         row = await one(connection, SQL["insert_run"], columns)
         return (_run(row), job_priority(row["priority"], row["turn"])) if row else None
@@ -62,6 +65,18 @@ class RunRepository:
         )
         page, following = split_page(rows, limit)
         return Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        own = {"tenant": tenant, "indices": None if indices is None else list(indices)}
+        rows, following = await matching(self._pool, "analysis_runs.*", SQL["seen_results"], own, query)
+        found = [Result(run=_run(row), imagery=Imagery.model_validate(row["imagery"])) for row in rows]
+        return Page[Result](items=found, next=following)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        own = {"tenant": tenant, "indices": None if indices is None else list(indices)}
+        return await extents(self._pool, "index_type", SQL["seen_results"], own)
 
     async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
         values = {"tenant": tenant, "ids": list(run_ids)}

@@ -24,6 +24,7 @@ from orthoray.contracts import (
 from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, index_key
 from orthoray.pages import check_many
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
@@ -131,6 +132,14 @@ class AnalysisService:
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]:
         return await self._rows.search(tenant, limit, token, imagery_id, status)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        return await self._rows.search_results(tenant, query, indices)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        return await self._rows.result_extents(tenant, indices)
 
     async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
         check_many(run_ids)

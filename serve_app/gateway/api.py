@@ -19,7 +19,7 @@ from serve_app.gateway.document import describe
 from serve_app.gateway.graph.schema import build_schema
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
-from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, uploads
+from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, stac, uploads
 from serve_app.gateway.scopes import check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
 from serve_app.gateway.watching import Watch, Watches
@@ -58,7 +58,7 @@ def create_api(
     app.state.graph = build_schema(introspection=config.graphql_introspection)
     app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
     problems.install(app)
-    for module in (health, uploads, imagery, indices, runs, reports, batches, graph):
+    for module in (health, uploads, imagery, indices, runs, reports, batches, graph, stac):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.

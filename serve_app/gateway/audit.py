@@ -21,6 +21,8 @@ from serve_app.gateway.problems import problem_of
 # Its mutations are told one by one, by `serve_app.gateway.graph.guard`: most of what is posted there only reads.
 GRAPH = "/graphql"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Where POST only reads.
+READ_BY_POST = frozenset({"/stac/search"})
 MAX_TEXT = 512
 
 log = structlog.get_logger(__name__)
@@ -35,12 +37,8 @@ class Audit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller | None = scope.get("state", {}).get("caller")
-        if (
-            scope["type"] != "http"
-            or scope["method"] not in WRITES
-            or caller is None
-            or scope["path"] == GRAPH
-        ):
+        reads = scope["type"] != "http" or scope["method"] not in WRITES or scope["path"] in READ_BY_POST
+        if reads or caller is None or scope["path"] == GRAPH:
             await self._app(scope, receive, send)
             return
         write = write_of(caller, scope["method"], scope["path"])

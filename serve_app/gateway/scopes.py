@@ -27,6 +27,8 @@ PUBLIC_PATHS = frozenset({"/api/ping", "/health", "/docs", "/openapi.json"})
 # One of these scopes is enough; an empty tuple: any credentials. The scope `admin` opens all.
 _ANY: tuple[str, ...] = ()
 _RESULTS = (ANALYSIS_RUN, REPORTS_READ)
+# Of the whole catalogue they show what they open: images, results, or both.
+_STAC = (IMAGERY_READ, *_RESULTS)
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /api/ping": _ANY,
     "GET /health": _ANY,
@@ -57,6 +59,17 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /reports/{report_id}": (REPORTS_READ,),
     "GET /reports/{report_id}/pdf": (REPORTS_READ,),
     "DELETE /reports/{report_id}": (REPORTS_WRITE,),
+    "GET /stac": _STAC,
+    "GET /stac/conformance": _STAC,
+    "GET /stac/collections": _STAC,
+    "GET /stac/collections/imagery": (IMAGERY_READ,),
+    "GET /stac/collections/imagery/items": (IMAGERY_READ,),
+    "GET /stac/collections/imagery/items/{imagery_id}": (IMAGERY_READ,),
+    "GET /stac/collections/{collection_id}": _RESULTS,
+    "GET /stac/collections/{collection_id}/items": _RESULTS,
+    "GET /stac/collections/{collection_id}/items/{run_id}": _RESULTS,
+    "GET /stac/search": _STAC,
+    "POST /stac/search": _STAC,
     "POST /graphql": _ANY,
     "GET /batches": _RESULTS,
     "GET /batches/{batch_id}": _RESULTS,

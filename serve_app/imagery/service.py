@@ -15,6 +15,7 @@ from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery
 from orthoray.keys import imagery_prefix, thumbnail_key
 from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload, Write
@@ -152,6 +153,12 @@ class ImageryService:
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
         return await self._rows.search(tenant, query)
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        return await self._rows.search_items(tenant, query)
+
+    async def extent(self, tenant: str) -> Extent:
+        return await self._rows.extent(tenant)
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         async with transaction(self._pool) as connection:

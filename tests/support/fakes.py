@@ -26,6 +26,7 @@ from orthoray.contracts import (
 )
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
 from orthoray.pages import check_many, decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
@@ -58,6 +59,11 @@ class Rows(dict[UUID, tuple[str, Any]]):
             [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
+
+    def matching(self, tenant: str, query: ItemQuery, **wanted: Any) -> Page[Any]:
+        """By ids and pages; places and times are the databases' business."""
+        chosen = {key: row for key, row in self.items() if query.ids is None or key in query.ids}
+        return Rows(chosen).page(tenant, query.limit, query.next, **wanted)
 
     def many(self, tenant: str, ids: Sequence[UUID]) -> list[Any]:
         check_many(ids)
@@ -145,6 +151,15 @@ class FakeImagery(Fake):
         self._called("search")
         self.query = query
         return self.rows.page(tenant, query.limit, query.next)
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        self._called("search_items")
+        self.asked = query
+        return self.rows.matching(tenant, query)
+
+    async def extent(self, tenant: str) -> Extent:
+        self._called("extent")
+        return Extent(count=len(self.rows.page(tenant, 10**6, None).items))
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         self._called("delete")
@@ -345,6 +360,21 @@ class FakeAnalysis(Fake):
 
     async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
         return self.rows.standings(run_ids)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        self._called("search_results")
+        page = self.rows.matching(tenant, query, status="completed")
+        runs = [run for run in page.items if indices is None or run.index_type in indices]
+        found = [Result(run=run, imagery=self.imagery.rows[run.imagery_id][1]) for run in runs]
+        return Page[Result](items=found, next=page.next)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        self._called("result_extents")
+        runs = self.rows.page(tenant, 10**6, None, status="completed").items
+        counts = Counter(run.index_type for run in runs if indices is None or run.index_type in indices)
+        return {index: Extent(count=count) for index, count in sorted(counts.items())}
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         self._called("delete")

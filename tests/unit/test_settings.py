@@ -205,6 +205,26 @@ def test_tokens_and_origins(tmp_path: Path) -> None:
     assert from_env(tmp_path, "").origins == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://maps.example.org/orthoray/", "https://maps.example.org/orthoray"),
+        ("http://[::1]:8080", None),
+        ("", ""),
+    ],
+)
+def test_the_public_address(tmp_path: Path, given: str, kept: str | None) -> None:
+    expected = given if kept is None else kept or None
+    assert from_env(tmp_path, f"PUBLIC_URL={given}").public_url == expected
+
+
+@pytest.mark.parametrize(
+    "given", ["maps.example.org", "https://u:p@maps.example.org", "https://a/?x=1", "ftp://a"]
+)
+def test_a_public_address_that_is_none(tmp_path: Path, given: str) -> None:
+    assert "PUBLIC_URL" in refusal(tmp_path, f"PUBLIC_URL={given}")
+
+
 def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
     assert "hunter2" not in refusal(tmp_path, "MINIO_ENDPOINT=http://minio\nMINIO_SECRET_KEY=hunter2")
 

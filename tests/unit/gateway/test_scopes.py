@@ -84,6 +84,7 @@ class Walk:
             "report_id": report["id"],
             "batch_id": str(batch_id),
             "name": "collection.json",
+            "collection_id": f"index-{self.run['index_type']}",
         }
 
     def operations(self) -> Iterator[Operation]:
