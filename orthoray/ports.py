@@ -27,7 +27,9 @@ from orthoray.contracts import (
     ReportRequest,
     RunStatus,
 )
+from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.reconciling import Reconciled, ReconcileOrder
+from orthoray.standings import Standing
 from orthoray.storage.config import StorageConfig
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 
@@ -60,6 +62,11 @@ class Upload(BaseModel):
     offset: list[float] | None = None
     captured_at: datetime | None = None
     gps: Gps | None = None
+
+    def told(self) -> list[str]:
+        """What was sent, without what was made of it: lines that stand for the request."""
+        files = [f"{file.filename} {file.size_bytes} {file.sha256}" for file in self.files]
+        return [*files, self.model_dump_json(exclude={"id", "files"})]
 
 
 class ImageryQuery(BaseModel):
@@ -139,6 +146,9 @@ class ImageryPort(Protocol):
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        """Those of them that there are, in no order."""
+
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
@@ -175,14 +185,43 @@ class ImageryPort(Protocol):
     async def record_write(self, tenant: str, write: Write) -> None:
         """Keep an entry of the audit; called again with its status, complete it."""
 
+    async def claim_request(self, tenant: str, claim: Claim) -> Claimed:
+        """Take an Idempotency-Key that nobody holds, or see what became of it; see `orthoray.idempotency`."""
+
+    async def prolong_claim(self, tenant: str, key: str, holder: UUID, fingerprint: str | None) -> str | None:
+        """Hold it on, and note what the request is about; what is noted, or None where another holder has it now."""
+
+    async def keep_answer(self, tenant: str, key: str, subject: UUID, answer: KeptAnswer) -> None:
+        """The answer that repeats get; the first one stays."""
+
+    async def end_claim(self, tenant: str, key: str, holder: UUID, forget: bool) -> None:
+        """Let others have the key at once: for anything (`forget`), or for a repeat of the same request."""
+
+    async def sweep_claims(self) -> int:
+        """Forget keys that have expired; how many there were."""
+
     async def check(self) -> Mapping[str, str]:
         """What does not answer, by name, with the reason."""
 
 
 class AnalysisPort(Protocol):
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun: ...
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        """A new run. Where it has to be of a certain id, and is there already, it is that one."""
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        """What `search` gives for each of several imageries, in one call."""
 
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
@@ -196,6 +235,9 @@ class AnalysisPort(Protocol):
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
         """The objects of a run's attempts that are not its result, and the reports of one that is gone; may be repeated."""
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """How far these runs are, whosever they are; those that are gone are not there."""
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the run was given up just now."""
@@ -284,6 +326,19 @@ class ReportPort(Protocol):
 
     async def get(self, tenant: str, report_id: UUID) -> Report: ...
 
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_runs(
+        self,
+        tenant: str,
+        run_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[Report]]:
+        """What `search` gives for each of several runs, in one call."""
+
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]: ...
@@ -295,6 +350,9 @@ class ReportPort(Protocol):
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
         """The objects of a report's attempts that are not its result; may be repeated."""
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """As `AnalysisPort.standings`."""
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     jwt_hs256_secret: SecretStr | None = None
     cors_origins: str | None = None
     behind_https: bool = False
+    graphql_introspection: bool = True
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_object_bytes: int = Field(default=64 * 1024**3, ge=1)

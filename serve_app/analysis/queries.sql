@@ -21,6 +21,7 @@ insert into analysis_runs (
              where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(above)s)
     )
 )
+on conflict (id) do nothing
 returning *
 
 -- name: get_run
@@ -29,6 +30,13 @@ select analysis_runs.*, (
     from attempts as made where subject = analysis_runs.id
 ) as history
 from analysis_runs where tenant_id = %(tenant)s and id = %(id)s
+
+-- name: get_many_runs
+select analysis_runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = analysis_runs.id
+) as history
+from analysis_runs where tenant_id = %(tenant)s and id = any(%(ids)s)
 
 -- name: list_runs
 select analysis_runs.*, (
@@ -42,6 +50,22 @@ where tenant_id = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
 order by created_at desc, id desc
 limit %(limit)s + 1
+
+-- name: list_runs_of_imagery
+select runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = runs.id
+) as history
+from unnest(%(imagery_ids)s::uuid[]) as wanted(id)
+cross join lateral (
+    select * from analysis_runs
+    where tenant_id = %(tenant)s and imagery_id = wanted.id
+      and (created_at, analysis_runs.id) < (%(before)s::timestamptz, %(before_id)s)
+      and (%(status)s::text is null or status = %(status)s)
+    order by created_at desc, analysis_runs.id desc
+    limit %(limit)s + 1
+) as runs
+order by runs.created_at desc, runs.id desc
 
 -- name: cancel_run
 update analysis_runs set status = 'cancelled', completed_at = now()
@@ -107,6 +131,9 @@ returning id
 -- name: keys_of_run
 -- Of any tenant, for ids are; null where it has no result.
 select status, attempts, heatmap_key, index_key from analysis_runs where id = %(id)s
+
+-- name: standings
+select id, tenant_id as tenant, status, progress, attempts, error from analysis_runs where id = any(%(ids)s)
 
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status

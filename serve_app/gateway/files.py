@@ -13,6 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from orthoray.errors import NotFound
 from orthoray.keys import belongs_to
 from orthoray.storage.base import ObjectStat, Storage
+from serve_app.gateway.caching import BY_CALLER, IMMUTABLE, REVALIDATED, is_known
 from serve_app.gateway.problems import problem
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -41,8 +42,11 @@ async def send_object(
     filename: str,
     *,
     download: bool = False,
+    immutable: bool = True,
 ) -> Response:
     """The object, or the one range of it that the request asks for; 304 when the client has it already.
+
+    `immutable`: there is never another one at the request's address.
 
     Raises:
         NotFound: it is another tenant's, whatever row led here.
@@ -51,13 +55,13 @@ async def send_object(
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition("attachment" if download else "inline", filename),
-        "Cache-Control": "private, max-age=0, must-revalidate",
+        "Cache-Control": IMMUTABLE if immutable else REVALIDATED,
+        "Vary": BY_CALLER,
         "X-Content-Type-Options": "nosniff",
     }
     if facts.etag:
         headers["ETag"] = f'"{facts.etag}"'
-        known = request.headers.get("if-none-match", "")
-        if headers["ETag"] in known or known == "*":
+        if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
     start, end, status = 0, facts.size, 200
     if wanted := _wanted_range(request, headers.get("ETag")):

@@ -45,6 +45,11 @@ _HTTP: Mapping[int, tuple[str, str | None]] = {
     405: ("Method not allowed", "This path does not know this method: /docs shows which it knows."),
     411: ("Length required", None),
 }
+# What a path says to a method that it does not know, where that is more than usual.
+_OTHER_METHODS: Mapping[str, str] = {
+    "/graphql": "GraphQL is asked by POST with a JSON body, such as "
+    '{"query": "{ runs(first: 10) { nodes { id status } } }"}: docs/reference/graphql.md describes it.',
+}
 INTERNAL = "Something went wrong on our side. It has been logged."
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
@@ -67,21 +72,24 @@ def problem(
     fields: Mapping[str, Any] | None = None,
 ) -> Problem:
     content = {"type": kind, "title": title, "status": status, "detail": detail, "instance": path}
-    return Problem({**(fields or {}), **content}, status_code=status, headers=_HEADERS.get(status))
+    headers = dict(_HEADERS.get(status, {}))
+    if wait_s := (fields or {}).get("retry_after_s"):
+        headers["Retry-After"] = str(wait_s)
+    return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
 
 
 def status_of(error: OrthoRayError) -> tuple[int, str] | None:
-    """Status and title, by the most special class that the table names; None where it names none."""
+    """Status and title by the most special class that the table names."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    found = status_of(error)
+    found, name = status_of(error), type(error).__name__
     if found is None:
-        log.error("exception without a status", error=type(error).__name__)
+        log.error("exception without a status", error=name)
         return internal_problem(path)
-    kind = f"urn:orthoray:{type(error).__name__}"
-    return problem(*found, error.detail, path=path, kind=kind, fields=error.fields)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
 
 
 def internal_problem(path: str) -> Problem:
@@ -151,6 +159,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Problem:
         title, detail = _HTTP.get(error.status_code, ("Error", str(error.detail)))
+        if error.status_code == 405:
+            detail = _OTHER_METHODS.get(request.url.path, detail)
         answer = problem(error.status_code, title, detail or str(error.detail), path=request.url.path)
         answer.headers.update(error.headers or {})
         if error.status_code == 405:

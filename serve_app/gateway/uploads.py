@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
@@ -79,9 +79,16 @@ class UploadFields(BaseModel):
 
 
 async def receive_upload(
-    request: Request, storage: Storage, bucket: str, tenant: str, max_bytes: int
+    request: Request,
+    storage: Storage,
+    bucket: str,
+    tenant: str,
+    max_bytes: int,
+    imagery_id: UUID | None = None,
 ) -> Upload:
     """Read the form of `POST /imagery` and store its files: all of them or none.
+
+    `imagery_id` is that of the record to be, where it has to be a certain one.
 
     Raises:
         BadInput: not a multipart form, or no file in it.
@@ -98,7 +105,7 @@ async def receive_upload(
             max_files=MAX_PARTS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
         ) as form:
             fields, files = _read_form(form)
-            return await store_upload(fields, files, storage, bucket, tenant, max_bytes)
+            return await store_upload(fields, files, storage, bucket, tenant, max_bytes, imagery_id)
     except ClientDisconnect:
         raise BadInput("The connection ended before the form did: send it again.") from None
     except HTTPException as error:  # Starlette's answer to a form that cannot be read
@@ -114,6 +121,7 @@ async def store_upload(
     bucket: str,
     tenant: str,
     max_bytes: int,
+    imagery_id: UUID | None = None,
 ) -> Upload:
     """Store the files of one imagery, by whatever way they came: all of them or none.
 
@@ -124,11 +132,12 @@ async def store_upload(
     names = distinct_filenames([file.filename or "" for file in files])
     if sum(not is_mask(name) for name in names) > MAX_FILES:
         raise too_many_files()
-    imagery_id = uuid4()
-    prefix = imagery_prefix(tenant, imagery_id)
+    # A key of an object is written once: that of another attempt at the same record is not this one's.
+    own = uuid4()
+    prefix = imagery_prefix(tenant, own)
     stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
     return Upload(
-        id=imagery_id,
+        id=imagery_id or own,
         files=stored,
         bands=fields.bands,
         sensor=fields.sensor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,9 +18,11 @@ from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import REASONS, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
+from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, CallbackOrder, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT, TELL_CALLBACK_OF_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -40,6 +42,7 @@ _OF_WORKERS = {
     "end_attempt",
     "start_callback",
     "end_callback",
+    "standings",
     "census",
     "reconcile",
     "check",
@@ -120,6 +123,16 @@ class ReportService:
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]:
         return await self._rows.search(tenant, limit, token, run_id, status)
+
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        check_many(report_ids)
+        return await self._rows.get_many(tenant, report_ids)
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        check_many(run_ids, limit)
+        return await self._rows.search_of_runs(tenant, run_ids, limit, token, status)
 
     async def delete(self, tenant: str, report_id: UUID) -> None:
         async with transaction(self._pool) as connection:
@@ -291,6 +304,9 @@ class ReportService:
     async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
         async with transaction(self._pool) as connection:
             await self._rows.end_callback(connection, report_id, callback_status(error, given_up), error)
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(report_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

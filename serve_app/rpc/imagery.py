@@ -18,8 +18,9 @@ from orthoray.moments import Moment
 from orthoray.options import PLAIN_TEXT
 from orthoray.ports import MAX_PARTS, ImageryQuery
 from orthoray.storage.base import Storage
+from serve_app.gateway.bounds import checked_bounds
 from serve_app.gateway.context import GatewayConfig, Services
-from serve_app.gateway.routes.imagery import asset_of, catalogue, checked_bbox
+from serve_app.gateway.routes.imagery import asset_of, catalogue
 from serve_app.gateway.uploads import UploadFields, store_upload, too_many_files
 from serve_app.rpc import orthoray_pb2 as pb
 from serve_app.rpc.downloads import pieces_of
@@ -54,7 +55,9 @@ class ImageryRpcs:
     async def list_imagery(self, call: Call, request: pb.ListImageryRequest) -> pb.ListImageryResponse:
         listing = checked(Listing, fields_of(request))
         box = request.bbox
-        bbox = checked_bbox(box.west, box.south, box.east, box.north) if request.HasField("bbox") else None
+        bbox = (
+            checked_bounds([box.west, box.south, box.east, box.north]) if request.HasField("bbox") else None
+        )
         query = ImageryQuery(bbox=bbox, **listing.model_dump())
         page = await self._services.imagery.search(call.tenant, query)
         items = [message_of(record, pb.Imagery) for record in page.items]

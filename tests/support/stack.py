@@ -52,6 +52,7 @@ _OWN_SETTINGS = (
         "JWT_",
         "CORS_",
         "BEHIND_HTTPS",
+        "GRAPHQL_",
     ),
     *("CALLBACK_", "WEBHOOK_", "IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )

@@ -12,18 +12,26 @@ from orthoray.ports import Caller
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Files, Limit, Next, Services, link_to_next
 from serve_app.gateway.files import PDF, send_object
+from serve_app.gateway.idempotency import IdempotentRoute
+from serve_app.gateway.preferences import AT_ONCE, Preferred
+from serve_app.gateway.watching import Following
 
-router = APIRouter(prefix="/reports", tags=["reports"])
+router = APIRouter(prefix="/reports", tags=["reports"], route_class=IdempotentRoute)
 
 
-@router.post("", status_code=202, summary="Ask for the PDF of a completed run")
+@router.post("", status_code=202, summary="Ask for the PDF of a completed run", responses=AT_ONCE)
 async def create(
-    request: ReportRequest, response: Response, caller: CurrentCaller, services: Backend
+    request: ReportRequest,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    following: Following,
+    preferred: Preferred,
 ) -> Report:
     """There is one report per run and language: asking again gives the same one."""
     report = await services.report.create(caller.tenant, request)
     response.headers["Location"] = f"/reports/{report.id}"
-    return report
+    return await preferred.awaited(response, following.reports, caller.tenant, report, services.report.get)
 
 
 @router.get("", summary="List reports, newest first")
@@ -52,7 +60,8 @@ async def pdf(
     request: Request, report_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
     bucket, key = await place_of_pdf(services, caller, report_id)
-    return await send_object(request, storage, bucket, key, "application/pdf", f"orthoray-{report_id}.pdf")
+    name = f"orthoray-{report_id}.pdf"
+    return await send_object(request, storage, bucket, key, "application/pdf", name, immutable=False)
 
 
 async def place_of_pdf(services: Services, caller: Caller, report_id: UUID) -> tuple[str, str]:
