@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,8 @@ MAX_LIMIT = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PLACE_BYTES = 24
+MAX_ROWS = 4000
+"""The most rows that one call answers with, whatever it asks."""
 
 
 def encode_cursor(created_at: datetime, row_id: UUID) -> str:
@@ -60,9 +62,29 @@ def _strange() -> BadInput:
     )
 
 
+def check_many(ids: Collection[UUID], limit: int = 1) -> None:
+    """Of a call that asks for `limit` rows of each of several ids.
+
+    Raises:
+        BadInput: it asks for more than one answer may hold.
+    """
+    if len(ids) > MAX_LIMIT or len(ids) * limit > MAX_ROWS:
+        raise BadInput(f"Ask for at most {MAX_LIMIT} ids and {MAX_ROWS:,} rows at a time.")
+
+
 def split_page(rows: Sequence[dict[str, Any]], limit: int) -> tuple[Sequence[dict[str, Any]], str | None]:
     """Rows of a query with `limit + 1` -> those of the page, and the token of the next one, if there is one."""
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]
     return rows[:limit], encode_cursor(last["created_at"], last["id"])
+
+
+def split_pages(
+    rows: Sequence[dict[str, Any]], column: str, parents: Iterable[UUID], limit: int
+) -> dict[UUID, tuple[Sequence[dict[str, Any]], str | None]]:
+    """As `split_page`, of a query that gave up to `limit + 1` rows for each of several parents, whose id is in `column`."""
+    found: dict[UUID, list[dict[str, Any]]] = {parent: [] for parent in parents}
+    for row in rows:
+        found[row[column]].append(row)
+    return {parent: split_page(own, limit) for parent, own in found.items()}

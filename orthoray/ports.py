@@ -146,6 +146,9 @@ class ImageryPort(Protocol):
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        """Those of them that there are, in no order."""
+
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
@@ -206,6 +209,19 @@ class AnalysisPort(Protocol):
         """A new run. Where it has to be of a certain id, and is there already, it is that one."""
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        """What `search` gives for each of several imageries, in one call."""
 
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
@@ -309,6 +325,19 @@ class ReportPort(Protocol):
         """
 
     async def get(self, tenant: str, report_id: UUID) -> Report: ...
+
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_runs(
+        self,
+        tenant: str,
+        run_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[Report]]:
+        """What `search` gives for each of several runs, in one call."""
 
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None

@@ -93,6 +93,7 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         tokens=_tokens(settings),
         cors_origins=settings.origins,
         is_behind_https=settings.behind_https,
+        graphql_introspection=settings.graphql_introspection,
     )
     # Those who follow a run are under way for minutes, and only wait (`serve_app.gateway.watching`).
     options = {**options, "max_ongoing_requests": options["max_ongoing_requests"] + MAX_WATCHERS}

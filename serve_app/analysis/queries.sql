@@ -31,6 +31,13 @@ select analysis_runs.*, (
 ) as history
 from analysis_runs where tenant_id = %(tenant)s and id = %(id)s
 
+-- name: get_many_runs
+select analysis_runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = analysis_runs.id
+) as history
+from analysis_runs where tenant_id = %(tenant)s and id = any(%(ids)s)
+
 -- name: list_runs
 select analysis_runs.*, (
     select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
@@ -43,6 +50,22 @@ where tenant_id = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
 order by created_at desc, id desc
 limit %(limit)s + 1
+
+-- name: list_runs_of_imagery
+select runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = runs.id
+) as history
+from unnest(%(imagery_ids)s::uuid[]) as wanted(id)
+cross join lateral (
+    select * from analysis_runs
+    where tenant_id = %(tenant)s and imagery_id = wanted.id
+      and (created_at, analysis_runs.id) < (%(before)s::timestamptz, %(before_id)s)
+      and (%(status)s::text is null or status = %(status)s)
+    order by created_at desc, analysis_runs.id desc
+    limit %(limit)s + 1
+) as runs
+order by runs.created_at desc, runs.id desc
 
 -- name: cancel_run
 update analysis_runs set status = 'cancelled', completed_at = now()

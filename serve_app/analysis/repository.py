@@ -14,7 +14,7 @@ from psycopg.types.json import Json, Jsonb
 from orthoray.contracts import AnalysisRun, CallbackStatus, Imagery, Outcome, Page, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder, RunOrder
 from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
@@ -62,6 +62,32 @@ class RunRepository:
         )
         page, following = split_page(rows, limit)
         return Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        values = {"tenant": tenant, "ids": list(run_ids)}
+        return [_run(row) for row in await fetch_all(self._pool, SQL["get_many_runs"], values)]
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        values = {
+            "tenant": tenant,
+            "limit": limit,
+            "imagery_ids": list(set(imagery_ids)),
+            "status": status,
+            **decode_cursor(token),
+        }
+        rows = await fetch_all(self._pool, SQL["list_runs_of_imagery"], values)
+        pages = split_pages(rows, "imagery_id", imagery_ids, limit)
+        return {
+            imagery_id: Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+            for imagery_id, (page, following) in pages.items()
+        }
 
     async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> AnalysisRun | None:
         """The cancelled run; None when it is not open."""

@@ -25,6 +25,7 @@ from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
 from orthoray.keys import heatmap_key, index_key
+from orthoray.pages import check_many
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
@@ -130,6 +131,21 @@ class AnalysisService:
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]:
         return await self._rows.search(tenant, limit, token, imagery_id, status)
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        check_many(run_ids)
+        return await self._rows.get_many(tenant, run_ids)
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        check_many(imagery_ids, limit)
+        return await self._rows.search_of_imagery(tenant, imagery_ids, limit, token, status)
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         async with transaction(self._pool) as connection:

@@ -16,9 +16,10 @@ from serve_app.gateway.auth import Authentication, Authenticator
 from serve_app.gateway.caching import Validators
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.document import describe
+from serve_app.gateway.graph.schema import build_schema
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
-from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
+from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, uploads
 from serve_app.gateway.scopes import check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
 from serve_app.gateway.watching import Watch, Watches
@@ -55,8 +56,9 @@ def create_api(
     app.state.parts = parts or part_store(storage)
     app.state.config = config
     app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
+    app.state.graph = build_schema(introspection=config.graphql_introspection)
     problems.install(app)
-    for module in (health, uploads, imagery, indices, runs, reports, batches):
+    for module in (health, uploads, imagery, indices, runs, reports, batches, graph):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.

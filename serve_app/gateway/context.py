@@ -37,6 +37,7 @@ class GatewayConfig:
     tokens: TokenConfig | None = None
     cors_origins: tuple[str, ...] = ()
     is_behind_https: bool = False
+    graphql_introspection: bool = True
 
 
 async def _services(request: Request) -> Services:

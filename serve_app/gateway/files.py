@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from orthoray.errors import NotFound
 from orthoray.keys import belongs_to
-from orthoray.storage.base import Storage
+from orthoray.storage.base import ObjectStat, Storage
 from serve_app.gateway.caching import BY_CALLER, IMMUTABLE, REVALIDATED, is_known
 from serve_app.gateway.problems import problem
 
@@ -51,9 +51,7 @@ async def send_object(
     Raises:
         NotFound: it is another tenant's, whatever row led here.
     """
-    if not belongs_to(request.state.caller.tenant, key):
-        raise NotFound
-    facts = await asyncio.to_thread(storage.stat, bucket, key)
+    facts = await stat_own(request.state.caller.tenant, storage, bucket, key)
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition("attachment" if download else "inline", filename),
@@ -81,6 +79,17 @@ async def send_object(
         return Response(status_code=status, headers=headers, media_type=media_type)
     pieces = await asyncio.to_thread(storage.iter_range, bucket, key, start, end)
     return StreamingResponse(pieces, status_code=status, headers=headers, media_type=media_type)
+
+
+async def stat_own(tenant: str, storage: Storage, bucket: str, key: str) -> ObjectStat:
+    """What is known of an object that is to be sent to somebody of this tenant.
+
+    Raises:
+        NotFound: it is another tenant's, whatever row led here, or there is none.
+    """
+    if not belongs_to(tenant, key):
+        raise NotFound
+    return await asyncio.to_thread(storage.stat, bucket, key)
 
 
 def _disposition(kind: str, filename: str) -> str:

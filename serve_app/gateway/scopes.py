@@ -1,6 +1,6 @@
-"""Which scope each route needs: this table alone says it.
+"""Which scope each route and each field of the graph needs: these tables alone say it.
 
-A route that does not stand here keeps the gateway from starting, and so does an entry without a route.
+A route or field that does not stand here keeps the gateway from starting, and so does an entry without one.
 """
 
 from __future__ import annotations
@@ -57,9 +57,32 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /reports/{report_id}": (REPORTS_READ,),
     "GET /reports/{report_id}/pdf": (REPORTS_READ,),
     "DELETE /reports/{report_id}": (REPORTS_WRITE,),
+    "POST /graphql": _ANY,
     "GET /batches": _RESULTS,
     "GET /batches/{batch_id}": _RESULTS,
     "GET /batches/{batch_id}/files/{name}": _RESULTS,
+}
+# The same for the fields of the graph at `POST /graphql` that fetch or change anything. What they give out is seen with them.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "Query.imagery": (IMAGERY_READ,),
+    "Query.imageryList": (IMAGERY_READ,),
+    "Query.run": _RESULTS,
+    "Query.runs": _RESULTS,
+    "Query.report": (REPORTS_READ,),
+    "Query.reports": (REPORTS_READ,),
+    "Query.batch": _RESULTS,
+    "Query.batches": _RESULTS,
+    "Query.indices": (IMAGERY_READ, ANALYSIS_RUN),
+    "Imagery.runs": _RESULTS,
+    "AnalysisRun.imagery": (IMAGERY_READ,),
+    "AnalysisRun.report": (REPORTS_READ,),
+    "AnalysisRun.reports": (REPORTS_READ,),
+    "Report.run": _RESULTS,
+    "Mutation.requestAnalysis": (ANALYSIS_RUN,),
+    "Mutation.deleteRun": (ANALYSIS_RUN,),
+    "Mutation.requestReport": (REPORTS_WRITE,),
+    "Mutation.deleteReport": (REPORTS_WRITE,),
+    "Mutation.deleteImagery": (IMAGERY_WRITE,),
 }
 # What `?expand=` adds to an answer is read with the scope of its own route.
 EXPANDED: Mapping[str, tuple[str, ...]] = {"imagery": (IMAGERY_READ,), "report": (REPORTS_READ,)}
@@ -75,12 +98,16 @@ async def check_scope(request: Request) -> None:
     if path in PUBLIC_PATHS:
         return
     caller: Caller = request.state.caller
-    _check(caller, NEEDED[f"{request.method} {path}"])
+    require(caller, NEEDED[f"{request.method} {path}"])
     for name in request.query_params.get("expand", "").split(","):
-        _check(caller, EXPANDED.get(name.strip(), _ANY))
+        require(caller, EXPANDED.get(name.strip(), _ANY))
 
 
-def _check(caller: Caller, wanted: tuple[str, ...]) -> None:
+def require(caller: Caller, wanted: tuple[str, ...]) -> None:
+    """
+    Raises:
+        NotAllowed: none of the wanted scopes is held.
+    """
     if not allows(caller.scopes, wanted):
         names = " or ".join(wanted)
         raise NotAllowed(

@@ -15,6 +15,9 @@ returning *
 -- name: get_imagery
 select * from imagery where tenant_id = %(tenant)s and id = %(id)s
 
+-- name: get_many_imagery
+select * from imagery where tenant_id = %(tenant)s and id = any(%(ids)s)
+
 -- name: list_imagery
 select * from imagery
 where tenant_id = %(tenant)s

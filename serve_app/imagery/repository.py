@@ -42,6 +42,10 @@ class ImageryRepository:
         row = await fetch_one(self._pool, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})
         return _imagery(row) if row else None
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        values = {"tenant": tenant, "ids": list(imagery_ids)}
+        return [_imagery(row) for row in await fetch_all(self._pool, SQL["get_many_imagery"], values)]
+
     async def get_in(self, connection: Connection, tenant: str, imagery_id: UUID) -> Imagery | None:
         """The same in the caller's transaction."""
         row = await one(connection, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})

@@ -16,6 +16,7 @@ from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, Unavailab
 from orthoray.events import Outbox
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.keys import imagery_prefix, thumbnail_key
+from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload, Write
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
@@ -144,6 +145,10 @@ class ImageryService:
         if imagery is None:
             raise NotFound(f"There is no imagery {imagery_id}: GET /imagery lists what there is.")
         return imagery
+
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        check_many(imagery_ids)
+        return await self._rows.get_many(tenant, imagery_ids)
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
         return await self._rows.search(tenant, query)

@@ -39,6 +39,15 @@ select reports.*, (
 ) as history
 from reports where tenant_id = %(tenant)s and id = %(id)s
 
+-- name: get_many_reports
+select reports.*, (
+    select coalesce(
+        json_agg(to_jsonb(made) - 'subject' || jsonb_build_object('number', number - numbered_from) order by number),
+        '[]'
+    ) from attempts as made where subject = reports.id and number > numbered_from
+) as history
+from reports where tenant_id = %(tenant)s and id = any(%(ids)s)
+
 -- name: list_reports
 select reports.*, (
     select coalesce(
@@ -53,6 +62,24 @@ where tenant_id = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
 order by created_at desc, id desc
 limit %(limit)s + 1
+
+-- name: list_reports_of_runs
+select found.*, (
+    select coalesce(
+        json_agg(to_jsonb(made) - 'subject' || jsonb_build_object('number', number - numbered_from) order by number),
+        '[]'
+    ) from attempts as made where subject = found.id and number > numbered_from
+) as history
+from unnest(%(run_ids)s::uuid[]) as wanted(id)
+cross join lateral (
+    select * from reports
+    where tenant_id = %(tenant)s and analysis_run_id = wanted.id
+      and (created_at, reports.id) < (%(before)s::timestamptz, %(before_id)s)
+      and (%(status)s::text is null or status = %(status)s)
+    order by created_at desc, reports.id desc
+    limit %(limit)s + 1
+) as found
+order by found.created_at desc, found.id desc
 
 -- name: delete_report
 delete from reports where tenant_id = %(tenant)s and id = %(id)s returning id

@@ -16,7 +16,7 @@ from psycopg.types.json import Json
 from orthoray.contracts import AnalysisRun, CallbackStatus, Language, Page, Priority, Report, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder
 from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
@@ -83,6 +83,28 @@ class ReportRepository:
         )
         page, following = split_page(rows, limit)
         return Page[Report](items=[Report.model_validate(row) for row in page], next=following)
+
+    async def get_many(self, tenant: str, reports: Sequence[UUID]) -> list[Report]:
+        values = {"tenant": tenant, "ids": list(reports)}
+        rows = await fetch_all(self._pool, SQL["get_many_reports"], values)
+        return [Report.model_validate(row) for row in rows]
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        values = {
+            "tenant": tenant,
+            "limit": limit,
+            "run_ids": list(set(run_ids)),
+            "status": status,
+            **decode_cursor(token),
+        }
+        rows = await fetch_all(self._pool, SQL["list_reports_of_runs"], values)
+        pages = split_pages(rows, "analysis_run_id", run_ids, limit)
+        return {
+            run_id: Page[Report](items=[Report.model_validate(row) for row in page], next=following)
+            for run_id, (page, following) in pages.items()
+        }
 
     async def delete(self, connection: Connection, tenant: str, report: UUID) -> bool:
         return await one(connection, SQL["delete_report"], {"tenant": tenant, "id": report}) is not None

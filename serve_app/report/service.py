@@ -18,6 +18,7 @@ from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import REASONS, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
+from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, CallbackOrder, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
@@ -122,6 +123,16 @@ class ReportService:
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]:
         return await self._rows.search(tenant, limit, token, run_id, status)
+
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        check_many(report_ids)
+        return await self._rows.get_many(tenant, report_ids)
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        check_many(run_ids, limit)
+        return await self._rows.search_of_runs(tenant, run_ids, limit, token, status)
 
     async def delete(self, tenant: str, report_id: UUID) -> None:
         async with transaction(self._pool) as connection:

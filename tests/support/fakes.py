@@ -27,7 +27,7 @@ from orthoray.contracts import (
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
 from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import check_many, decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
 from orthoray.standings import Standing
 from orthoray.storage.base import Storage
@@ -61,6 +61,16 @@ class Rows(dict[UUID, tuple[str, Any]]):
 
     def standings(self, keys: Sequence[UUID]) -> list[Standing]:
         return [Standing.of(*self[key]) for key in keys if key in self]
+
+    def many(self, tenant: str, ids: Sequence[UUID]) -> list[Any]:
+        check_many(ids)
+        return [record for key, (owner, record) in self.items() if owner == tenant and key in ids]
+
+    def pages(
+        self, tenant: str, column: str, ids: Sequence[UUID], limit: int, token: str | None, **wanted: Any
+    ) -> dict[UUID, Page[Any]]:
+        check_many(ids, limit)
+        return {key: self.page(tenant, limit, token, **{column: key}, **wanted) for key in ids}
 
     def open(self) -> dict[RunStatus, int]:
         return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))
@@ -126,6 +136,10 @@ class FakeImagery(Fake):
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery:
         self._called("get")
         return self.rows.of(tenant, imagery_id, "imagery")
+
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        self._called("get_many")
+        return self.rows.many(tenant, imagery_ids)
 
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
         self._called("search")
@@ -308,6 +322,21 @@ class FakeAnalysis(Fake):
         self._called("get")
         return self.rows.of(tenant, run_id, "analysis run")
 
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        self._called("get_many")
+        return self.rows.many(tenant, run_ids)
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        self._called("search_of_imagery")
+        return self.rows.pages(tenant, "imagery_id", imagery_ids, limit, token, status=status)
+
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]:
@@ -417,6 +446,16 @@ class FakeReport(Fake):
     async def get(self, tenant: str, report_id: UUID) -> Report:
         self._called("get")
         return self.rows.of(tenant, report_id, "report")
+
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        self._called("get_many")
+        return self.rows.many(tenant, report_ids)
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        self._called("search_of_runs")
+        return self.rows.pages(tenant, "analysis_run_id", run_ids, limit, token, status=status)
 
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orthoray.errors import BadInput
-from orthoray.pages import decode_cursor, encode_cursor, split_page
+from orthoray.pages import (
+    MAX_LIMIT,
+    MAX_ROWS,
+    check_many,
+    decode_cursor,
+    encode_cursor,
+    split_page,
+    split_pages,
+)
 
 
 @settings(max_examples=30)
@@ -77,3 +85,27 @@ def test_one_row_more_than_the_page_makes_a_next_one(count: int, shown: int, mor
     assert (token is not None) == more
     if token:
         assert decode_cursor(token)["before_id"] == rows[shown - 1]["id"]
+
+
+def test_rows_of_several_parents_make_a_page_of_each() -> None:
+    full, short, empty = uuid4(), uuid4(), uuid4()
+    rows = [
+        {"created_at": datetime(2026, 1, 9 - n, tzinfo=UTC), "id": uuid4(), "of": parent}
+        for n, parent in enumerate([full, short, full, full])
+    ]
+    pages = split_pages(rows, "of", [full, short, empty], 2)
+    assert {parent: list(page) for parent, (page, _) in pages.items()} == {
+        full: [rows[0], rows[2]],
+        short: [rows[1]],
+        empty: [],
+    }
+    assert decode_cursor(pages[full][1])["before_id"] == rows[2]["id"]
+    assert (pages[short][1], pages[empty][1]) == (None, None)
+
+
+def test_one_call_asks_for_so_many_rows_at_most() -> None:
+    check_many([])
+    check_many([uuid4()] * MAX_LIMIT, MAX_ROWS // MAX_LIMIT)
+    for count, limit in ((MAX_LIMIT + 1, 1), (MAX_LIMIT, MAX_ROWS // MAX_LIMIT + 1)):
+        with pytest.raises(BadInput, match="at a time"):
+            check_many([uuid4()] * count, limit)

@@ -131,7 +131,11 @@ async def events(
     return StreamingResponse(told, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _completed(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+async def completed_run(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+    """
+    Raises:
+        WrongState: it has no results.
+    """
     run = await services.analysis.get(caller.tenant, run_id)
     if run.status != "completed":
         reason = f": {run.error}" if run.error else "; ask again when it is completed."
@@ -143,7 +147,7 @@ async def _completed(services: Services, caller: Caller, run_id: UUID) -> Analys
 async def heatmap(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     return await send_object(
         request,
         storage,
@@ -158,7 +162,7 @@ async def heatmap(
 async def index_raster(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     name = f"{run.index_type}-{run_id}.tif"
     return await send_object(
         request, storage, run.heatmap_bucket or "", run.index_key or "", "image/tiff", name, download=True
@@ -169,7 +173,7 @@ async def index_raster(
 async def statistics(
     run_id: UUID, response: Response, caller: CurrentCaller, services: Backend
 ) -> Statistics:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     response.headers["Cache-Control"] = IMMUTABLE
     if run.statistics is None:
         raise NotFound("This run has no statistics.")
@@ -179,7 +183,7 @@ async def statistics(
 @router.get("/{run_id}/legend", summary="The legend of the heatmap", responses=PNG, response_class=Response)
 async def legend(request: Request, run_id: UUID, caller: CurrentCaller, services: Backend) -> Response:
     """A picture; with `Accept: application/json` the same as data: stops (value, colour) and classes."""
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     headers = {"Cache-Control": IMMUTABLE, "Vary": f"Accept, {BY_CALLER}"}
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse(run.legend, headers=headers)
