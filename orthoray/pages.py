@@ -14,11 +14,11 @@ from uuid import UUID
 from orthoray.errors import BadInput
 
 MAX_LIMIT = 200
+MAX_ROWS = 4000
+"""The most rows that one call answers with, whatever it asks."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PLACE_BYTES = 24
-MAX_ROWS = 4000
-"""The most rows that one call answers with, whatever it asks."""
 
 
 def encode_cursor(created_at: datetime, row_id: UUID) -> str:

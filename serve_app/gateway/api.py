@@ -55,8 +55,8 @@ def create_api(
     app.state.storage = storage
     app.state.parts = parts or part_store(storage)
     app.state.config = config
-    app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
     app.state.graph = build_schema(introspection=config.graphql_introspection)
+    app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
     problems.install(app)
     for module in (health, uploads, imagery, indices, runs, reports, batches, graph):
         app.include_router(module.router)

@@ -79,17 +79,17 @@ def problem(
 
 
 def status_of(error: OrthoRayError) -> tuple[int, str] | None:
-    """Status and title, by the most special class that the table names; None where it names none."""
+    """Status and title by the most special class that the table names."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    found = status_of(error)
+    found, name = status_of(error), type(error).__name__
     if found is None:
-        log.error("exception without a status", error=type(error).__name__)
+        log.error("exception without a status", error=name)
         return internal_problem(path)
-    kind = f"urn:orthoray:{type(error).__name__}"
-    return problem(*found, error.detail, path=path, kind=kind, fields=error.fields)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
 
 
 def internal_problem(path: str) -> Problem:

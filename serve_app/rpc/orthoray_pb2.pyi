@@ -651,15 +651,17 @@ class DownloadIndexRasterRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class CreateReportRequest(_message.Message):
-    __slots__ = ("analysis_run_id", "language")
+    __slots__ = ("analysis_run_id", "language", "callback")
     ANALYSIS_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_FIELD_NUMBER: _ClassVar[int]
     analysis_run_id: str
     language: str
-    def __init__(self, analysis_run_id: _Optional[str] = ..., language: _Optional[str] = ...) -> None: ...
+    callback: str
+    def __init__(self, analysis_run_id: _Optional[str] = ..., language: _Optional[str] = ..., callback: _Optional[str] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("id", "analysis_run_id", "status", "language", "heatmap_key", "imagery_key", "stats", "conclusion", "report_bucket", "report_key", "error", "priority", "attempts", "last_error", "history", "created_at", "started_at", "completed_at")
+    __slots__ = ("id", "analysis_run_id", "status", "language", "heatmap_key", "imagery_key", "stats", "conclusion", "report_bucket", "report_key", "error", "priority", "attempts", "last_error", "history", "created_at", "started_at", "completed_at", "callback", "callback_status", "callback_attempts", "callback_error")
     class StatsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -685,6 +687,10 @@ class Report(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_STATUS_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_ERROR_FIELD_NUMBER: _ClassVar[int]
     id: str
     analysis_run_id: str
     status: RunStatus
@@ -703,7 +709,11 @@ class Report(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     started_at: _timestamp_pb2.Timestamp
     completed_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., analysis_run_id: _Optional[str] = ..., status: _Optional[_Union[RunStatus, str]] = ..., language: _Optional[str] = ..., heatmap_key: _Optional[str] = ..., imagery_key: _Optional[str] = ..., stats: _Optional[_Mapping[str, float]] = ..., conclusion: _Optional[str] = ..., report_bucket: _Optional[str] = ..., report_key: _Optional[str] = ..., error: _Optional[str] = ..., priority: _Optional[str] = ..., attempts: _Optional[int] = ..., last_error: _Optional[str] = ..., history: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    callback: str
+    callback_status: str
+    callback_attempts: int
+    callback_error: str
+    def __init__(self, id: _Optional[str] = ..., analysis_run_id: _Optional[str] = ..., status: _Optional[_Union[RunStatus, str]] = ..., language: _Optional[str] = ..., heatmap_key: _Optional[str] = ..., imagery_key: _Optional[str] = ..., stats: _Optional[_Mapping[str, float]] = ..., conclusion: _Optional[str] = ..., report_bucket: _Optional[str] = ..., report_key: _Optional[str] = ..., error: _Optional[str] = ..., priority: _Optional[str] = ..., attempts: _Optional[int] = ..., last_error: _Optional[str] = ..., history: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., callback: _Optional[str] = ..., callback_status: _Optional[str] = ..., callback_attempts: _Optional[int] = ..., callback_error: _Optional[str] = ...) -> None: ...
 
 class ListReportsRequest(_message.Message):
     __slots__ = ("limit", "next", "analysis_run_id", "status")

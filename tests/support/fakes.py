@@ -59,9 +59,6 @@ class Rows(dict[UUID, tuple[str, Any]]):
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
 
-    def standings(self, keys: Sequence[UUID]) -> list[Standing]:
-        return [Standing.of(*self[key]) for key in keys if key in self]
-
     def many(self, tenant: str, ids: Sequence[UUID]) -> list[Any]:
         check_many(ids)
         return [record for key, (owner, record) in self.items() if owner == tenant and key in ids]
@@ -71,6 +68,9 @@ class Rows(dict[UUID, tuple[str, Any]]):
     ) -> dict[UUID, Page[Any]]:
         check_many(ids, limit)
         return {key: self.page(tenant, limit, token, **{column: key}, **wanted) for key in ids}
+
+    def standings(self, keys: Sequence[UUID]) -> list[Standing]:
+        return [Standing.of(*self[key]) for key in keys if key in self]
 
     def open(self) -> dict[RunStatus, int]:
         return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -74,8 +74,9 @@ async def upload(
     stored = await receive_upload(
         request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes, subject
     )
-    check = (lambda: is_about(request, stored.told())) if subject else None
-    imagery = await catalogue(services, caller, stored, check)
+    imagery = await catalogue(
+        services, caller, stored, told=is_about(request, stored.told()), is_keyed=subject is not None
+    )
     response.headers["Location"] = f"/imagery/{imagery.id}"
     return imagery
 
@@ -84,19 +85,21 @@ async def catalogue(
     services: Services,
     caller: Caller,
     stored: Upload,
-    check: Callable[[], Awaitable[None]] | None = None,
+    *,
+    told: Awaitable[None] | None = None,
+    is_keyed: bool = False,
 ) -> Imagery:
     """The record of stored files; where there is none in the end, nothing of them stays.
 
-    `check` is that of a request which has a key: it raises where the files are others than those that the key stands for.
+    `told` is awaited first. `is_keyed`: the record's id follows from the key that the client gave the request.
     """
     try:
-        if check is not None:
-            await check()
+        if told is not None:
+            await told
         return await services.imagery.register(caller.tenant, stored)
     except BaseException:
         # What has a key is found by its repeat; and a row of its id may be another attempt's that went well.
-        undo = _clean_up if check else _undo
+        undo = _clean_up if is_keyed else _undo
         await asyncio.shield(undo(services, caller, stored))
         raise
 
