@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from fastapi.routing import APIRoute
@@ -220,6 +221,17 @@ class TestUploads:
         first, again = (house.client.post("/imagery/uploads", json=wish, headers=KEY) for _ in range(2))
         assert first.json() == again.json()
         assert len(house.imagery.uploads) == 1
+
+
+def test_the_graph_repeats_what_went_well_only(house: Any, body: dict[str, Any]) -> None:
+    run = begin_run(house, body).json()
+    headers = {"Idempotency-Key": "graph"}
+    for number, is_replayed in ((uuid4(), False), (run["id"], True)):
+        query = {"query": f'{{ run(id: "{number}") {{ status }} }}'}
+        first, again = (house.client.post("/graphql", json=query, headers=headers) for _ in range(2))
+        assert first.json() == again.json()
+        assert ("idempotency-replayed" in again.headers) == is_replayed
+        headers = {"Idempotency-Key": "other"}
 
 
 def test_every_post_honours_keys(house: Any) -> None:
