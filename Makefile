@@ -9,7 +9,7 @@ READY := .venv/.ready
 LANES := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-faults trials bench lint format clean
+.PHONY: help setup run test test-fast test-faults trials bench lint format proto clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ lint: $(READY)  ## check style, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+proto: $(READY)  ## write the Python of the gRPC messages and stubs anew, after a change of the .proto file
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. serve_app/rpc/orthoray.proto
 
 format: $(READY)  ## bring the code into its style
 	@$(BIN)/ruff check --fix --quiet .

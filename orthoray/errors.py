@@ -47,6 +47,10 @@ class WrongState(OrthoRayError):
     """This cannot be done in the present state."""
 
 
+class InFlight(WrongState):
+    """A request with this Idempotency-Key is under way: send it again after the seconds of Retry-After."""
+
+
 class TooLarge(OrthoRayError):
     """This is larger than the limit."""
 
@@ -69,6 +73,10 @@ class MissingBands(Impossible):
 
 class UnknownIndex(Impossible):
     """There is no index with this name: GET /indices lists them."""
+
+
+class KeyReused(Impossible):
+    """This Idempotency-Key belongs to another request: take a new one for each request, and the same for its repeats only."""
 
 
 class Unavailable(OrthoRayError):

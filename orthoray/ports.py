@@ -27,8 +27,10 @@ from orthoray.contracts import (
     ReportRequest,
     RunStatus,
 )
+from orthoray.idempotency import Claim, Claimed, KeptAnswer
 from orthoray.items import Extent, ItemQuery, Result
 from orthoray.reconciling import Reconciled, ReconcileOrder
+from orthoray.standings import Standing
 from orthoray.storage.config import StorageConfig
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 
@@ -61,6 +63,11 @@ class Upload(BaseModel):
     offset: list[float] | None = None
     captured_at: datetime | None = None
     gps: Gps | None = None
+
+    def told(self) -> list[str]:
+        """What was sent, without what was made of it: lines that stand for the request."""
+        files = [f"{file.filename} {file.size_bytes} {file.sha256}" for file in self.files]
+        return [*files, self.model_dump_json(exclude={"id", "files"})]
 
 
 class ImageryQuery(BaseModel):
@@ -185,12 +192,28 @@ class ImageryPort(Protocol):
     async def record_write(self, tenant: str, write: Write) -> None:
         """Keep an entry of the audit; called again with its status, complete it."""
 
+    async def claim_request(self, tenant: str, claim: Claim) -> Claimed:
+        """Take an Idempotency-Key that nobody holds, or see what became of it; see `orthoray.idempotency`."""
+
+    async def prolong_claim(self, tenant: str, key: str, holder: UUID, fingerprint: str | None) -> str | None:
+        """Hold it on, and note what the request is about; what is noted, or None where another holder has it now."""
+
+    async def keep_answer(self, tenant: str, key: str, subject: UUID, answer: KeptAnswer) -> None:
+        """The answer that repeats get; the first one stays."""
+
+    async def end_claim(self, tenant: str, key: str, holder: UUID, forget: bool) -> None:
+        """Let others have the key at once: for anything (`forget`), or for a repeat of the same request."""
+
+    async def sweep_claims(self) -> int:
+        """Forget keys that have expired; how many there were."""
+
     async def check(self) -> Mapping[str, str]:
         """What does not answer, by name, with the reason."""
 
 
 class AnalysisPort(Protocol):
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun: ...
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        """A new run. Where it has to be of a certain id, and is there already, it is that one."""
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
 
@@ -227,6 +250,9 @@ class AnalysisPort(Protocol):
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
         """The objects of a run's attempts that are not its result, and the reports of one that is gone; may be repeated."""
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """How far these runs are, whosever they are; those that are gone are not there."""
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the run was given up just now."""
@@ -339,6 +365,9 @@ class ReportPort(Protocol):
 
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
         """The objects of a report's attempts that are not its result; may be repeated."""
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """As `AnalysisPort.standings`."""
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     orthoray_home: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "orthoray")
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=1, le=65535)
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
     ray_dashboard_port: int = Field(default=8265, ge=1, le=65535)
     ray_address: str | None = None
     serve_ingress: Literal["proxy", "haproxy"] = "proxy"
@@ -141,6 +142,10 @@ class Settings(BaseSettings):
                 "AUTH_MODE=none would let anyone in: behind HAProxy the gateway's replicas listen on all addresses; "
                 "set SERVE_INGRESS=proxy or AUTH_MODE=key"
             )
+        if self.auth_mode == "none" and self.grpc_port:
+            raise ValueError(
+                "AUTH_MODE=none would let anyone in: GRPC_PORT listens on all addresses; leave GRPC_PORT out or set AUTH_MODE=key"
+            )
         if self.minio_endpoint and not (self.minio_access_key and self.minio_secret_key):
             raise ValueError("MINIO_ENDPOINT is set: set MINIO_ACCESS_KEY and MINIO_SECRET_KEY too")
         hosts = [getattr(self, f"{service}_db_host") for service in SERVICES]
@@ -176,6 +181,10 @@ class Settings(BaseSettings):
             if not is_loopback(self.gateway_host) or self.serve_ingress == "haproxy":
                 raise ValueError(
                     "JWT_HS256_SECRET is for development: set GATEWAY_HOST=127.0.0.1 and SERVE_INGRESS=proxy, or JWT_JWKS_URL"
+                )
+            if self.grpc_port:
+                raise ValueError(
+                    "JWT_HS256_SECRET is for development, and GRPC_PORT listens on all addresses: leave one of them out"
                 )
             if len(secret.encode()) < MIN_SECRET_BYTES:
                 raise ValueError(

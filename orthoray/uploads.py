@@ -19,8 +19,8 @@ Digest = Annotated[str, Field(pattern=SHA256)]
 class UploadWish(BaseModel):
     """One file that will arrive in parts, with what is said of it; `scale` and `offset` hold one number, or one per band.
 
-    `sha256` is that of the whole file, where it is known. `imagery_id` is that of the record to be, where it has to be a
-    certain one.
+    `sha256` is that of the whole file, where it is known. `imagery_id` is that of the record to be, and `id` that of the
+    upload, where they have to be certain ones.
     """
 
     filename: str
@@ -34,6 +34,7 @@ class UploadWish(BaseModel):
     captured_at: datetime | None = None
     gps: Gps | None = None
     imagery_id: UUID | None = None
+    id: UUID | None = None
 
     def facts(self) -> dict[str, Any]:
         """What is said of the image, as JSON."""

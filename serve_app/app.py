@@ -19,6 +19,7 @@ from serve_app.config import ServiceConfig, service_configs
 from serve_app.gateway.context import GatewayConfig
 from serve_app.gateway.deployment import Gateway
 from serve_app.gateway.tokens import TokenConfig
+from serve_app.gateway.watching import MAX_WATCHERS
 from serve_app.imagery.deployment import ImageryDeployment
 from serve_app.report.deployment import ReportDeployment
 from serve_app.workers import BESIDE_SERVICES, worker_actor
@@ -95,6 +96,8 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         public_url=settings.public_url,
         graphql_introspection=settings.graphql_introspection,
     )
+    # Those who follow a run are under way for minutes, and only wait (`serve_app.gateway.watching`).
+    options = {**options, "max_ongoing_requests": options["max_ongoing_requests"] + MAX_WATCHERS}
     return serve.deployment(name="api-gateway", **options)(Gateway).bind(
         gateway, storage, imagery, analysis, report
     )

@@ -22,6 +22,7 @@ insert into analysis_runs (
              where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(above)s)
     )
 )
+on conflict (id) do nothing
 returning *
 
 -- name: get_run
@@ -131,6 +132,9 @@ returning id
 -- name: keys_of_run
 -- Of any tenant, for ids are; null where it has no result.
 select status, attempts, heatmap_key, index_key from analysis_runs where id = %(id)s
+
+-- name: standings
+select id, tenant_id as tenant, status, progress, attempts, error from analysis_runs where id = any(%(ids)s)
 
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status

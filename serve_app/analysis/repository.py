@@ -18,6 +18,7 @@ from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder, RunOrder
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -31,8 +32,8 @@ class RunRepository:
 
     async def insert(
         self, connection: Connection, tenant: str, values: dict[str, Any], imagery: Imagery
-    ) -> tuple[AnalysisRun, int]:
-        """The run, and the priority of its job."""
+    ) -> tuple[AnalysisRun, int] | None:
+        """The run, and the priority of its job; None when the id is there already."""
         columns = {
             **values,
             **turn_parameters(tenant, values["priority"]),
@@ -42,8 +43,7 @@ class RunRepository:
             "captured_at": imagery.captured_at,
         }
         row = await one(connection, SQL["insert_run"], columns)
-        assert row is not None, "an insert without conflict clause returns its row"
-        return _run(row), job_priority(row["priority"], row["turn"])
+        return (_run(row), job_priority(row["priority"], row["turn"])) if row else None
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun | None:
         row = await fetch_one(self._pool, SQL["get_run"], {"tenant": tenant, "id": run_id})
@@ -172,6 +172,10 @@ class RunRepository:
         self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None
     ) -> None:
         await one(connection, SQL["end_callback"], {"id": run_id, "status": status, "error": error})
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_runs"], {})

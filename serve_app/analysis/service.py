@@ -30,6 +30,7 @@ from orthoray.pages import check_many
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -49,6 +50,7 @@ _OF_WORKERS = {
     "end_attempt",
     "start_callback",
     "end_callback",
+    "standings",
     "census",
     "reconcile",
     "check",
@@ -84,7 +86,9 @@ class AnalysisService:
         self._callbacks = callbacks
         self._max_attempts = max_attempts
 
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        if run_id and (known := await self._rows.get(tenant, run_id)):
+            return known
         check_callback(request.callback, self._callbacks)
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
@@ -96,14 +100,17 @@ class AnalysisService:
             ),
             "options": request.options.model_dump(mode="json"),
             "index_type": plan.index_name,
-            "id": uuid4(),
+            "id": run_id or uuid4(),
             "language": language,
             "imagery_bucket": imagery.bucket,
             "imagery_object_key": imagery.object_key,
         }
         # A run's turn depends on what waits of all tenants.
         async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
-            run, priority = await self._rows.insert(connection, tenant, values, imagery)
+            made = await self._rows.insert(connection, tenant, values, imagery)
+            if made is None:  # somebody else has, at this moment
+                return await self.get(tenant, values["id"])
+            run, priority = made
             await ANALYSE.defer(self._queue, connection, priority=priority, run_id=str(run.id))
             await self._tell(connection, "analysis.requested", run, tenant)
         try:
@@ -340,6 +347,9 @@ class AnalysisService:
     async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
         async with transaction(self._pool) as connection:
             await self._rows.end_callback(connection, run_id, callback_status(error, given_up), error)
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(run_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

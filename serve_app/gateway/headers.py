@@ -35,7 +35,16 @@ CORS: Mapping[str, Any] = {
         "X-API-Key",
         "X-Request-ID",
     ],
-    "expose_headers": ["Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
+    "expose_headers": [
+        "Content-Range",
+        "ETag",
+        "Idempotency-Replayed",
+        "Link",
+        "Location",
+        "Preference-Applied",
+        "Retry-After",
+        "X-Request-ID",
+    ],
     "allow_credentials": False,
     "max_age": 600,
 }
@@ -62,7 +71,8 @@ class SecurityHeaders:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "no-referrer")
                 headers.setdefault("Content-Security-Policy", self._policy(path, kind))
-                if path not in PUBLIC_PATHS and kind.endswith("json"):
+                # 304 is what was to be JSON; files say themselves what holds for them.
+                if path not in PUBLIC_PATHS and (kind.endswith("json") or message["status"] == 304):
                     headers.setdefault("Cache-Control", "no-store")
                 if self._is_behind_https:
                     headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")

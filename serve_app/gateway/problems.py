@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
@@ -71,21 +72,24 @@ def problem(
     fields: Mapping[str, Any] | None = None,
 ) -> Problem:
     content = {"type": kind, "title": title, "status": status, "detail": detail, "instance": path}
-    return Problem({**(fields or {}), **content}, status_code=status, headers=_HEADERS.get(status))
+    headers = dict(_HEADERS.get(status, {}))
+    if wait_s := (fields or {}).get("retry_after_s"):
+        headers["Retry-After"] = str(wait_s)
+    return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
 
 
 def status_of(error: OrthoRayError) -> tuple[int, str] | None:
-    """Status and title, by the most special class that the table names; None where it names none."""
+    """Status and title by the most special class that the table names."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
 
 
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    found = status_of(error)
+    found, name = status_of(error), type(error).__name__
     if found is None:
-        log.error("exception without a status", error=type(error).__name__)
+        log.error("exception without a status", error=name)
         return internal_problem(path)
-    kind = f"urn:orthoray:{type(error).__name__}"
-    return problem(*found, error.detail, path=path, kind=kind, fields=error.fields)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
 
 
 def internal_problem(path: str) -> Problem:
@@ -96,6 +100,19 @@ def internal_problem(path: str) -> Problem:
 def misfits(items: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """What pydantic found, as clients read it: where, and what is wrong there."""
     return [{"where": ".".join(str(part) for part in item["loc"]), "problem": _words(item)} for item in items]
+
+
+def misfit(error: ValidationError) -> Impossible:
+    """What pydantic refuses, as an error of ours."""
+    errors = misfits(error.errors())
+    return Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors)
+
+
+def full_disk(error: OSError) -> Unavailable | None:
+    """The one failure of the system that a client is told of; None: it is another."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("The server's disk is full: nothing was stored.")
+    return None
 
 
 def _words(item: Mapping[str, Any]) -> str:
@@ -152,6 +169,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def system(request: Request, error: OSError) -> Problem:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return problem_of(Unavailable("The server's disk is full: nothing was stored."), request.url.path)
+        if told := full_disk(error):
+            return problem_of(told, request.url.path)
         raise error

@@ -49,6 +49,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /analysis-runs": _RESULTS,
     "GET /analysis-runs/{run_id}": _RESULTS,
     "DELETE /analysis-runs/{run_id}": (ANALYSIS_RUN,),
+    "GET /analysis-runs/{run_id}/events": _RESULTS,
     "GET /analysis-runs/{run_id}/heatmap": _RESULTS,
     "GET /analysis-runs/{run_id}/index.tif": _RESULTS,
     "GET /analysis-runs/{run_id}/statistics": _RESULTS,

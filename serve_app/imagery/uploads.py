@@ -95,10 +95,14 @@ class Uploads:
                 "raise MAX_OBJECT_BYTES.",
                 max_bytes=self._max_bytes,
             )
-        upload_id, filename = uuid4(), safe_filename(wish.filename)
+        upload_id, filename = wish.id or uuid4(), safe_filename(wish.filename)
         key = imagery_key(tenant, upload_id, filename)
         async with transaction(self._pool) as connection:
             await connection.execute(SQL["lock_uploads_of_tenant"], {"tenant": tenant})
+            if wish.id and (
+                row := await one(connection, SQL["get_upload"], {"tenant": tenant, "id": wish.id})
+            ):
+                return await self._told(row, await self._there(row), 1, MAX_PARTS_SHOWN)
             counted = await one(connection, SQL["count_open_uploads"], {"tenant": tenant})
             if counted and counted["uploads"] >= self._max_open:
                 raise WrongState(

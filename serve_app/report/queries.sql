@@ -118,6 +118,9 @@ returning *
 -- Null where it has no result.
 select status, numbered_from + attempts as number, report_key from reports where id = %(id)s
 
+-- name: standings
+select id, tenant_id as tenant, status, attempts, error from reports where id = any(%(ids)s)
+
 -- name: count_open_reports
 select status, count(*) as rows from reports where status in ('queued', 'processing') group by status
 

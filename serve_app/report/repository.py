@@ -18,6 +18,7 @@ from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_
 from orthoray.keys import report_id
 from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -150,6 +151,10 @@ class ReportRepository:
             return None
         keys = {row["report_key"]} if row["report_key"] else set()
         return keys, row["number"] if row["status"] in {"queued", "processing"} else 0
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
 
     async def set_callback(self, connection: Connection, tenant: str, report: UUID, callback: str) -> bool:
         """Have the end of a report told that tells nobody yet; whether it was open still."""

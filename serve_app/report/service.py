@@ -22,6 +22,7 @@ from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, CallbackOrder, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT, TELL_CALLBACK_OF_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -41,6 +42,7 @@ _OF_WORKERS = {
     "end_attempt",
     "start_callback",
     "end_callback",
+    "standings",
     "census",
     "reconcile",
     "check",
@@ -302,6 +304,9 @@ class ReportService:
     async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
         async with transaction(self._pool) as connection:
             await self._rows.end_callback(connection, report_id, callback_status(error, given_up), error)
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(report_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

@@ -89,8 +89,9 @@ def open_stack(slot: Slot) -> Stack:
 
 @pytest.fixture
 def s3_stack(slot: Slot) -> Stack:
-    """`orthoray up --s3` in the foreground, with HAProxy before the gateway."""
-    return slot.take("s3", lambda: Stack({"SERVE_INGRESS": "haproxy"}), lambda stack: stack.start("--s3"))
+    """`orthoray up --s3` in the foreground, with HAProxy before the gateway, and gRPC."""
+    settings = {"SERVE_INGRESS": "haproxy"}
+    return slot.take("s3", lambda: Stack(settings, grpc=True), lambda stack: stack.start("--s3"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import httpx2
 from faults import Site, check, send_runs, told, upload_some, wait_until_under_way
 from stack import eventually
 
@@ -44,6 +46,37 @@ def test_every_process_that_works_in_turn(site: Site) -> None:
         time.sleep(1)  # whatever is done twice would be done now
         assert [api.get(f"/analysis-runs/{run}").json() for run in load.runs] == ended
     told("SIGKILL of every actor in turn, then of processes that compute", found, began)
+
+
+def test_the_gateway_between_a_request_and_its_answer(site: Site) -> None:
+    """A client that waits for the answer sends its request again, with the same key: one run, whoever died."""
+    began = time.monotonic()
+    images = upload_some(site)
+    load = send_runs(site, images, 36)
+    wait_until_under_way(site)
+    body = {"imagery_id": images[0], "index_type": "NDVI_emp", "priority": "low"}
+    headers = {"Idempotency-Key": f"fault-{began}", "Prefer": "wait=50"}
+    made = "select id from analysis_runs where priority = 'low'"
+    with site.stack.client() as api, ThreadPoolExecutor(1) as beside:
+        first = beside.submit(api.post, "/analysis-runs", json=body, headers=headers, timeout=60)
+        (row,) = eventually(lambda: site.query("analysis", made), 30, "its run")
+        assert kill(site, "ServeReplica:orthoray:api-gateway") >= 1
+        lost = first.exception(60)
+        assert lost is not None or first.result().status_code >= 500
+
+        def repeated() -> httpx2.Response | None:
+            with suppress(httpx2.HTTPError):
+                answer = api.post("/analysis-runs", json=body, headers={**headers, "Prefer": ""})
+                return answer if answer.status_code < 400 else None
+            return None
+
+        answer = eventually(repeated, 90, "the answer to a repeat")
+        waited = time.monotonic() - began
+        assert answer.json()["id"] == str(row["id"])
+        assert api.post("/analysis-runs", json=body, headers=headers).json()["id"] == str(row["id"])
+    assert len(site.query("analysis", made)) == 1
+    load.runs.append(str(row["id"]))
+    told(f"SIGKILL of the gateway in a POST, answered after {waited:.0f} s", check(site, load), began)
 
 
 def test_everything_at_once(site: Site) -> None:

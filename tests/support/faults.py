@@ -127,7 +127,8 @@ def open_site(settings: Mapping[str, str] | None = None, storage: Storage | None
                 databases[f"{service}_db_{part}".upper()] = str(parts[name])
             databases[f"{service}_db_password".upper()] = str(parts["password"])
         old = write_other_old(folder / "old", SPECIAL)
-        stack = Stack({**databases, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}", **(settings or {})})
+        own = {**databases, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}", **(settings or {})}
+        stack = Stack(own, grpc=True)
         stack.environment["PYTHONPATH"] = str(old)
         opened.callback(stack.close)
         stack.start()

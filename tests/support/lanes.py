@@ -14,6 +14,7 @@ SHARED = {
         "test_detached": "open stack",
         "test_legacy": "open stack",
         "test_sudden_death": "open stack",
+        "test_grpc": "stack on S3",
         "test_s3": "stack on S3",
         "test_start_errors": "no stack",
         None: "stack",

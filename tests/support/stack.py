@@ -38,6 +38,7 @@ _OWN_SETTINGS = (
     *(
         "ORTHORAY_",
         "GATEWAY_",
+        "GRPC_PORT",
         "RAY_",
         "SERVE_INGRESS",
         "AUTH_MODE",
@@ -86,14 +87,14 @@ class Stack:
     or in the working folder of each.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, *, grpc: bool = False) -> None:
         # Short, because Ray's sockets lie below the home.
         self.folder = Path(tempfile.mkdtemp(prefix="or-", dir="/tmp"))
         self.home = self.folder / "home"
         self.work = self.folder / "work"
         self.work.mkdir()
         self.log = self.folder / "up.log"
-        self.port, self.dashboard_port = lasting_port(), lasting_port()
+        self.port, self.dashboard_port, self.grpc_port = lasting_port(), lasting_port(), lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}
         self.environment = {
@@ -101,6 +102,7 @@ class Stack:
             "ORTHORAY_HOME": str(self.home),
             "GATEWAY_PORT": str(self.port),
             "RAY_DASHBOARD_PORT": str(self.dashboard_port),
+            **({"GRPC_PORT": str(self.grpc_port)} if grpc else {}),
             **(settings or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
