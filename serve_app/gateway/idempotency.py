@@ -9,6 +9,7 @@ free -> claimed -> answered            the answer is kept, and repeated for a da
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ class Once:
         status, body = answer.status_code, bytes(getattr(answer, "body", b""))
         if status >= 300 or not body or len(body) > MAX_ANSWER_BYTES:
             await self.ended(forget=300 <= status < 500)
+            return
+        if b'"errors"' in body and json.loads(body).get("errors"):
+            await self.ended(forget=False)  # the graph says 200 and that something failed
             return
         headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
         kept = KeptAnswer(status=status, headers=headers, body=body.decode())

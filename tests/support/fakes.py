@@ -358,6 +358,9 @@ class FakeAnalysis(Fake):
         self._called("search")
         return self.rows.page(tenant, limit, token, imagery_id=imagery_id, status=status)
 
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return self.rows.standings(run_ids)
+
     async def search_results(
         self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
     ) -> Page[Result]:
@@ -372,9 +375,6 @@ class FakeAnalysis(Fake):
         runs = self.rows.page(tenant, 10**6, None, status="completed").items
         counts = Counter(run.index_type for run in runs if indices is None or run.index_type in indices)
         return {index: Extent(count=count) for index, count in sorted(counts.items())}
-
-    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
-        return self.rows.standings(run_ids)
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         self._called("delete")

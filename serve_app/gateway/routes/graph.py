@@ -15,12 +15,13 @@ from serve_app.gateway.context import Backend
 from serve_app.gateway.graph.limits import MAX_QUERY
 from serve_app.gateway.graph.loaders import GraphContext
 from serve_app.gateway.graph.schema import answer
+from serve_app.gateway.idempotency import IdempotentRoute
 from serve_app.gateway.problems import Problem
 
 # https://graphql.github.io/graphql-over-http: with this one the status tells of errors too.
 RESPONSE = "application/graphql-response+json"
 
-router = APIRouter(tags=["graph"])
+router = APIRouter(tags=["graph"], route_class=IdempotentRoute)
 
 
 class GraphQuery(BaseModel):

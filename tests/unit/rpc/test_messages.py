@@ -10,7 +10,15 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
 from pydantic import BaseModel
 
-from orthoray.contracts import AnalysisRequest, AnalysisRun, Attempt, Imagery, Report, RunStatus
+from orthoray.contracts import (
+    AnalysisRequest,
+    AnalysisRun,
+    Attempt,
+    Imagery,
+    Report,
+    ReportRequest,
+    RunStatus,
+)
 from orthoray.errors import BadInput
 from orthoray.options import AnalysisOptions
 from pipelines.planning import index_catalogue
@@ -52,6 +60,10 @@ def test_messages_have_the_fields_of_records(model: type[BaseModel], message: An
 def test_a_request_has_the_fields_of_the_body() -> None:
     ours = set(pb.CreateRunRequest.DESCRIPTOR.fields_by_name) - {"options"}
     assert ours | set(AnalysisOptions.model_fields) == set(AnalysisRequest.model_fields)
+
+
+def test_a_request_for_a_report_has_the_fields_of_the_body() -> None:
+    assert set(pb.CreateReportRequest.DESCRIPTOR.fields_by_name) == set(ReportRequest.model_fields)
 
 
 def test_indices_have_the_fields_of_the_catalogue() -> None:
