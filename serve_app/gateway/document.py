@@ -17,6 +17,7 @@ from fastapi.openapi.utils import get_openapi
 from orthoray import errors
 from orthoray.errors import OrthoRayError
 from orthoray.idempotency import MAX_KEY_LENGTH
+from serve_app.gateway.audit import READ_BY_POST
 from serve_app.gateway.problems import status_of
 from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS
 
@@ -108,7 +109,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             name = f"{method.upper()} {path}"
             _secure(operation, name, path)
-            _tell_headers(operation, method)
+            _tell_headers(operation, method, repeats=method == "post" and path not in READ_BY_POST)
             _give_examples(operation, name, examples)
             _tell_errors(operation, name)
     return document
@@ -123,14 +124,15 @@ def _secure(operation: dict[str, Any], name: str, path: str) -> None:
     ]
 
 
-def _tell_headers(operation: dict[str, Any], method: str) -> None:
+def _tell_headers(operation: dict[str, Any], method: str, *, repeats: bool) -> None:
+    """`repeats`: it takes an Idempotency-Key."""
     answers = operation["responses"]
     for status, answer in answers.items():
         if not status.startswith("2"):
             continue
         kinds = answer.get("content", {})
         told = ["ETag"] if method == "get" and kinds and "text/event-stream" not in kinds else []
-        if method == "post":
+        if repeats:
             told += ["Idempotency-Replayed"]
             told += ["Location"] if answers.keys() & {"201", "202"} else []
         if any(one.get("name") == "prefer" for one in operation.get("parameters", ())):
@@ -139,7 +141,7 @@ def _tell_headers(operation: dict[str, Any], method: str) -> None:
             told += ["Link"]
         if told:
             answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in told}
-    if method == "post":
+    if repeats:
         operation.setdefault("parameters", []).append(_KEY_PARAMETER)
         if "202" in answers and "200" in answers:  # the same, when it is done in time
             answers["200"]["content"] = {
@@ -220,7 +222,7 @@ def _kinds_of(operation: dict[str, Any], name: str) -> Iterator[str]:
         yield "Impossible"
     if any(one["name"] in {"next", "bbox"} for one in operation.get("parameters", ())):
         yield "BadInput"
-    if method == "POST":
+    if method == "POST" and path not in READ_BY_POST:
         yield from ("InFlight", "KeyReused")
     yield from _ERRORS.get(name, ())
 

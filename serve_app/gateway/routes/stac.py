@@ -212,11 +212,13 @@ def _next(request: Request, site: Site, words: tuple[str, ...], found: Found) ->
 
 
 def _page(found: Found, links: list[Document]) -> GeoJson:
+    following = [one["href"] for one in links if one["rel"] == "next" and one["method"] == "GET"]
     return GeoJson(
         {
             "type": "FeatureCollection",
             "features": found.items,
             "links": links,
             "numberReturned": len(found.items),
-        }
+        },
+        headers={"Link": f'<{following[0]}>; rel="next"'} if following else None,
     )
