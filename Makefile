@@ -4,8 +4,12 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Tests wait for processes more than they compute: two installations at once take little longer than one. What shares one stays together,
+# and the long ones come first.
+LANES := -n 2 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-faults trials bench lint format clean
+.PHONY: help setup run test test-fast test-faults trials bench lint format proto clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,11 +30,11 @@ run: $(READY)  ## start everything, analyse two sample images, and serve until C
 
 test: lint  ## run all tests, with real servers, Ray and processes
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
-	@$(BIN)/python -m pytest tests/integration tests/acceptance
+	@$(BIN)/python -m pytest $(LANES) -m "not trials and not thorough" tests/faults tests/acceptance tests/integration
 	@$(BIN)/python -m pytest tests/cluster
 
-test-faults: $(READY)  ## break a running installation in many ways, and see that nothing is lost
-	@$(BIN)/python -m pytest tests/faults
+test-faults: $(READY)  ## break running installations in all ways, and see that nothing is lost (some of it is in test)
+	@$(BIN)/python -m pytest $(LANES) tests/faults
 
 test-fast: $(READY)  ## run the quick tests, which need neither Ray nor servers
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto -m "not slow" tests/unit
@@ -46,6 +50,9 @@ lint: $(READY)  ## check style, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+proto: $(READY)  ## write the Python of the gRPC messages and stubs anew, after a change of the .proto file
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. serve_app/rpc/orthoray.proto
 
 format: $(READY)  ## bring the code into its style
 	@$(BIN)/ruff check --fix --quiet .

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from ray import ObjectRefGenerator
 
-from actors.callbacks import CallbackRetry, Sender, deliver
-from actors.compute import CALL_OFF_S, Attempts, NotWanted, call_off, chore, insist
+from actors.callbacks import AT_ONCE, CallbackRetry, Teller
+from actors.compute import Attempts, NotWanted, attended, call_off, check_wanted, chore, ended, insist
 from actors.loop import QueueWorker
 from actors.metrics import COMPUTE_SECONDS, PIXELS, TURNAROUND, tell_open
 from actors.upkeep import Upkeep, look_after
@@ -26,12 +26,7 @@ from orthoray.storage.config import StorageConfig
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.telemetry import carried
 from pipelines.large import LARGE_AT_ONCE, analyse_large_object, task_for
-from pipelines.nodes import LOOK_S, Demand, Patience, alive_nodes, placed
-
-# A task may say nothing for minutes; whether its run is wanted is asked all the same.
-ASK_EVERY_S = 1.0
-# Callbacks under way at once: each holds its place for up to 15 seconds when a receiver does not answer.
-CALLBACKS = 32
+from pipelines.nodes import Demand, Patience, alive_nodes, placed
 
 
 class AnalysisWorker(QueueWorker):
@@ -39,7 +34,7 @@ class AnalysisWorker(QueueWorker):
     cluster: rasters from `large_pixels` on."""
 
     name = "analysis-worker"
-    more_queues: ClassVar = {TELL_CALLBACK.queue: CALLBACKS}
+    more_queues: ClassVar = {TELL_CALLBACK.queue: AT_ONCE}
 
     def __init__(
         self,
@@ -77,15 +72,11 @@ class AnalysisWorker(QueueWorker):
         async def clean_up(tenant: str, run_id: str) -> None:
             await chore(lambda: self._analysis.clean_up(tenant, UUID(run_id)), what=CLEAN_UP_RUN.name)
 
-        sender = Sender(self._callbacks) if self._callbacks else None
+        teller = Teller(self._callbacks, self._analysis.start_callback, self._analysis.end_callback)
 
         @queue.app.task(name=TELL_CALLBACK.name, queue=TELL_CALLBACK.queue, retry=CallbackRetry())
-        async def tell_callback(run_id: str) -> None:
-            run = UUID(run_id)
-            order = await self._analysis.start_callback(run)
-            await deliver(
-                order, sender, lambda error, given_up: self._analysis.end_callback(run, error, given_up)
-            )
+        async def tell_callback(run_id: str, tenant: str = "", host: str = "") -> None:
+            await teller.tell(UUID(run_id), tenant, host)
 
     async def _analyse(self, run_id: UUID) -> None:
         await self._attempts.tell(run_id)
@@ -95,8 +86,20 @@ class AnalysisWorker(QueueWorker):
 
     async def _carry_out(self, order: RunOrder) -> None:
         task, demand = task_for(order, self._large_pixels)
-        async with self._few if task is analyse_large_object else nullcontext():
+        async with self._place_of(order) if task is analyse_large_object else nullcontext():
             await self._compute_run(order, task, demand)
+
+    @asynccontextmanager
+    async def _place_of(self, order: RunOrder) -> AsyncIterator[None]:
+        """One of the few places of large runs, for which it may have to wait for minutes."""
+        place = asyncio.ensure_future(self._few.acquire())
+        try:
+            await attended(place, lambda: self._is_wanted(order, 0.0, None))
+            yield
+        finally:
+            place.cancel()
+            if place.done() and not place.cancelled():
+                self._few.release()
 
     async def _compute_run(self, order: RunOrder, task: Any, demand: Demand) -> None:
         options = await asyncio.to_thread(lambda: placed(demand, alive_nodes()))
@@ -112,33 +115,37 @@ class AnalysisWorker(QueueWorker):
             raise
 
     async def _follow(self, stream: ObjectRefGenerator, order: RunOrder, patience: Patience) -> None:
-        """Pass on what the task tells, until its result; call it off as soon as nobody wants that, or no node can take it."""
-        node, progress, looked_at = None, 0.0, time.monotonic()
-        step: asyncio.Future[str | float | Outcome | None] | None = None
-        try:
-            while True:
-                step = step or asyncio.ensure_future(_next_step(stream))
-                if (await asyncio.wait({step}, timeout=ASK_EVERY_S))[0]:
-                    told, step = step.result(), None
-                    if told is None:
-                        return
-                    if isinstance(told, Outcome):
-                        await self._complete(order, told)
-                        continue
-                    if isinstance(told, str):
-                        node = told
-                    else:
-                        progress = told
-                elif node is None and time.monotonic() - looked_at >= LOOK_S:
-                    await asyncio.to_thread(patience.check)
-                    looked_at = time.monotonic()
-                if not await self._is_wanted(order, progress, node):
-                    call_off(stream)
-                    await self._leave_nothing(order, step)
-                    raise NotWanted
-        finally:
-            if step is not None:
+        """Pass on what the task tells, until its end; call it off as soon as nobody wants that."""
+        node, progress = None, 0.0
+
+        async def is_wanted() -> bool:
+            return await self._is_wanted(order, progress, node)
+
+        while True:
+            step = asyncio.ensure_future(_next_step(stream))
+            try:
+                told = await attended(step, is_wanted, patience if node is None else None)
+                if isinstance(told, str):
+                    node = told
+                elif isinstance(told, float):
+                    progress = told
+                if isinstance(told, str | float):
+                    await check_wanted(is_wanted)
+            except NotWanted:
+                await self._stop(stream, step, order)
+                raise
+            finally:
                 step.cancel()
+            if told is None:
+                return
+            if isinstance(told, Outcome):
+                await self._complete(order, told)
+
+    async def _stop(self, stream: ObjectRefGenerator, step: asyncio.Future[Any], order: RunOrder) -> None:
+        """End a task, and remove what it may have written in that moment."""
+        call_off(stream)
+        await ended(asyncio.ensure_future(_next_step(stream)) if step.done() else step)
+        await chore(lambda: self._analysis.clean_up(order.tenant, order.run.id), what=CLEAN_UP_RUN.name)
 
     async def _complete(self, order: RunOrder, outcome: Outcome) -> None:
         if not await insist(lambda: self._analysis.complete_run(order.run.id, order.attempt, outcome)):
@@ -150,12 +157,6 @@ class AnalysisWorker(QueueWorker):
             return await self._analysis.report_progress(order.run.id, order.attempt, progress, node)
         except Unavailable:
             return True  # nobody said otherwise, and the next step asks again
-
-    async def _leave_nothing(self, order: RunOrder, step: asyncio.Future[Any] | None) -> None:
-        """When the task that was called off has ended, remove what it may have written in that moment."""
-        if step is not None:
-            await asyncio.wait({step}, timeout=2 * CALL_OFF_S)
-        await chore(lambda: self._analysis.clean_up(order.tenant, order.run.id), what=CLEAN_UP_RUN.name)
 
     async def census(self) -> None:
         tell_open("analysis", await self._analysis.census())

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from typing import Any
+from uuid import UUID
 
 import httpcore2
 import structlog
@@ -18,9 +19,11 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from actors.metrics import CALLBACKS
+from actors.shares import Shares
 from orthoray.callbacks import CallbackPolicy, check_url, secret_of_tenant, signed_headers, wait_after
 from orthoray.errors import Impossible
 from orthoray.ports import CallbackOrder
+from orthoray.queue import PutOff
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0
@@ -29,6 +32,10 @@ SOON_S = 5
 GONE = 410
 
 LOOK_UPS = 8
+# Callbacks under way at once, in all, of one tenant, and to one host.
+AT_ONCE = 32
+OF_TENANT = 16
+TO_HOST = 4
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -47,8 +54,8 @@ class CallbackRetry(BaseRetryStrategy):
     """As the failed attempt says; soon when something of ours was away. What ends it is its row."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        wait = exception.wait_s if isinstance(exception, NotDelivered) else SOON_S
-        return RetryDecision(retry_in={"seconds": wait})
+        wait = exception.wait_s if isinstance(exception, NotDelivered | PutOff) else SOON_S
+        return RetryDecision(retry_in={"milliseconds": int(1000 * wait)})
 
 
 class Refused(Exception):
@@ -155,6 +162,34 @@ def resolver() -> Resolve:
     return resolve
 
 
+class Teller:
+    """Carries out the jobs of a worker's queue of callbacks, of which each host and each tenant has a share only: a receiver
+    that does not answer holds its place for 15 seconds."""
+
+    def __init__(
+        self,
+        policy: CallbackPolicy | None,
+        start: Callable[[UUID], Awaitable[CallbackOrder | None]],
+        end: Callable[[UUID, str | None, bool], Awaitable[object]],
+    ) -> None:
+        """`start` and `end` are `start_callback` and `end_callback` of the service."""
+        self._sender = Sender(policy) if policy else None
+        self._start = start
+        self._end = end
+        self._shares = Shares()
+
+    async def tell(self, subject: UUID, tenant: str, host: str) -> None:
+        """
+        Raises:
+            PutOff: others are being told in the share of this one.
+            NotDelivered, Unavailable: try again.
+        """
+        sizes = {f"tenant {tenant}": OF_TENANT, f"host {host}": TO_HOST}
+        with self._shares.place(sizes):
+            order = await self._start(subject)
+            await deliver(order, self._sender, lambda error, given_up: self._end(subject, error, given_up))
+
+
 async def deliver(
     order: CallbackOrder | None,
     sender: Sender | None,
@@ -176,14 +211,14 @@ async def deliver(
     except Refused as error:
         await end(str(error), True)
         CALLBACKS.inc(1, {"outcome": "given_up"})
-        log.warning("callback given up", run_id=str(order.subject), reason=str(error))
+        log.warning("callback given up", subject=str(order.subject), reason=str(error))
     except Exception as error:
         reason, wait = _reason(error), wait_after(order.attempts)
         await end(reason, wait is None)
         CALLBACKS.inc(1, {"outcome": "given_up" if wait is None else "retried"})
         if wait is not None:
             raise NotDelivered(reason, wait) from error
-        log.warning("callback given up", run_id=str(order.subject), reason=reason, attempts=order.attempts)
+        log.warning("callback given up", subject=str(order.subject), reason=reason, attempts=order.attempts)
     else:
         await end(None, False)
         CALLBACKS.inc(1, {"outcome": "delivered"})

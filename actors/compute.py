@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,6 +22,8 @@ from pipelines.nodes import LOOK_S, Patience
 INSIST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
 # How long a task that is called off may take to end by itself.
 CALL_OFF_S = 3.0
+# A task may say nothing for minutes; whether its work is wanted is asked all the same.
+ASK_EVERY_S = 1.0
 BROKEN_OFF = Ending(outcome="unavailable", reason="The worker was interrupted.")
 
 Answer = TypeVar("Answer")
@@ -119,19 +122,38 @@ async def insist(call: Callable[[], Awaitable[Answer]]) -> Answer:
     return await call()
 
 
-async def begun(answer: Awaitable[Answer], patience: Patience) -> Answer:
-    """The first answer of a task, which may have to wait for a node.
+async def attended(
+    step: asyncio.Future[Answer], is_wanted: Callable[[], Awaitable[bool]], patience: Patience | None = None
+) -> Answer:
+    """What a step of a task has to say, which may be minutes away; that it is still wanted is asked all the while.
+
+    `patience` is that with a task that has not begun. The step goes on whatever this meets.
 
     Raises:
-        Unavailable: `patience` has ended.
+        NotWanted: nobody waits for it any more.
+        NoNode: `patience` has ended.
     """
-    waiting = asyncio.ensure_future(answer)
-    try:
-        while not (await asyncio.wait({waiting}, timeout=LOOK_S))[0]:
+    looked_at = time.monotonic()
+    while not (await asyncio.wait({step}, timeout=ASK_EVERY_S))[0]:
+        if patience and time.monotonic() - looked_at >= LOOK_S:
             await asyncio.to_thread(patience.check)
-        return waiting.result()
-    finally:
-        waiting.cancel()
+            looked_at = time.monotonic()
+        await check_wanted(is_wanted)
+    return step.result()
+
+
+async def check_wanted(is_wanted: Callable[[], Awaitable[bool]]) -> None:
+    """
+    Raises:
+        NotWanted: nobody waits for it any more.
+    """
+    if not await is_wanted():
+        raise NotWanted
+
+
+async def ended(step: asyncio.Future[Any]) -> None:
+    """Return when the step of a task that was called off has come to its end; after that it writes nothing more."""
+    await asyncio.wait({step}, timeout=2 * CALL_OFF_S)
 
 
 def call_off(reference: Any) -> None:

@@ -34,4 +34,6 @@ class EventRelay(QueueWorker):
         imagery = remote_by_name("imagery-service", ImageryPort)
         if swept := await imagery.sweep_uploads():
             log.info("uploads given up", count=swept)
+        if swept := await imagery.sweep_claims():
+            log.info("idempotency keys forgotten", count=swept)
         await look_after("imagery", imagery.reconcile, mode)

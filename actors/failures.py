@@ -10,8 +10,10 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
 from orthoray.attempts import LOST, Ending
 from orthoray.errors import (
+    PROCESS_LOST,
     REASONS,
     Impossible,
+    NoNode,
     NotAnImage,
     NotFound,
     OrthoRayError,
@@ -35,6 +37,7 @@ MEANING: Mapping[type[BaseException], tuple[Outcome, str]] = {
     WrongState: ("failed", REASONS[WrongState]),
     # A queue that is full has room a little later.
     TooMany: ("unavailable", REASONS[TooMany]),
+    NoNode: ("unavailable", REASONS[NoNode]),
     Unavailable: ("unavailable", REASONS[Unavailable]),
     OrthoRayError: ("failed", REASONS[OrthoRayError]),
     # The work's own exceptions, which Ray hands over as these and as their own class at once.
@@ -44,7 +47,7 @@ MEANING: Mapping[type[BaseException], tuple[Outcome, str]] = {
     OSError: ("lost", "internal"),
     RayTaskError: ("failed", "internal"),
     OutOfMemoryError: ("lost", "out_of_memory"),
-    RayError: ("lost", "process_lost"),
+    RayError: ("lost", PROCESS_LOST),
     Exception: ("lost", "internal"),
 }
 

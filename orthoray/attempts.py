@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from orthoray.contracts import AttemptOutcome
 from orthoray.database import Connection, one, read_queries
+from orthoray.errors import PROCESS_LOST, REASONS, NoNode, Unavailable
 
 SQL = read_queries(Path(__file__).with_name("attempts.sql"))
 
@@ -22,9 +23,12 @@ MAX_ATTEMPTS = 5
 """How often the process of a run may die before it is given up."""
 MAX_OUTAGES = 30
 """How often something else may be away: with the waits of the queue about half an hour."""
+MAX_WAITS_FOR_NODES = 3
+"""How often an attempt may wait in vain for a node that could compute it, ten minutes each (`pipelines.nodes`)."""
 LATE_S = 900
 """After so many seconds no process of an attempt that was given up writes any more; what it left is removed then."""
 LATE_MARGIN_S = 60
+NO_NODE = NoNode().detail
 LOST = "The process or the node that computed it was lost."
 
 
@@ -40,10 +44,11 @@ class Ending(BaseModel):
 
 @dataclass(frozen=True)
 class Tally:
-    """How many attempts ended in vain; one that is under way counts as lost."""
+    """How many attempts ended in vain; one that is under way counts as lost. Those `without_node` are `unavailable` too."""
 
     lost: int
     unavailable: int
+    without_node: int = 0
 
 
 async def begin(connection: Connection, subject: UUID, number: int) -> None:
@@ -71,9 +76,10 @@ async def cancel(connection: Connection, subject: UUID) -> None:
 
 async def tally(connection: Connection, subject: UUID, after: int = 0) -> Tally:
     """Of the attempts with a number above `after`."""
-    row = await one(connection, SQL["tally"], {"subject": subject, "after": after})
+    values = {"subject": subject, "after": after, "no_node": NO_NODE}
+    row = await one(connection, SQL["tally"], values)
     assert row is not None, "an aggregate has one row"
-    return Tally(row["lost"], row["unavailable"])
+    return Tally(row["lost"], row["unavailable"], row["without_node"])
 
 
 async def last_number(connection: Connection, subject: UUID) -> int:
@@ -105,8 +111,19 @@ def given_up(what: str, found: Tally, most: int, reason: str | None = None) -> s
             f"The {what} was given up after its process was lost {most} times: the image may need more memory than "
             f"there is, or crash the program{ending}"
         )
+    if found.without_node >= MAX_WAITS_FOR_NODES:
+        return (
+            f"The {what} was given up after it had waited for half an hour. {NO_NODE} Then ask for it again."
+        )
     if found.unavailable > MAX_OUTAGES:
         return (
             f"The {what} was given up after {MAX_OUTAGES} attempts, the last time because of this: {reason}"
         )
     return None
+
+
+def code_of(found: Tally, most: int) -> str:
+    """The word that a run or report is counted by that was given up before its next attempt began."""
+    if found.lost >= most:
+        return PROCESS_LOST
+    return REASONS[NoNode] if found.without_node >= MAX_WAITS_FOR_NODES else REASONS[Unavailable]

@@ -21,7 +21,8 @@ update attempts set ended_at = now(), outcome = 'cancelled' where subject = %(su
 
 -- name: tally
 select count(*) filter (where outcome is null or outcome = 'lost') as lost,
-       count(*) filter (where outcome = 'unavailable') as unavailable
+       count(*) filter (where outcome = 'unavailable') as unavailable,
+       count(*) filter (where outcome = 'unavailable' and reason = %(no_node)s) as without_node
 from attempts where subject = %(subject)s and number > %(after)s
 
 -- name: last

@@ -1,6 +1,8 @@
-"""Callbacks: where a run's end may be told to, and how such a message is signed (https://www.standardwebhooks.com). Pure.
+"""Callbacks: where the end of a run or report may be told to, and how such a message is signed. Pure.
 
-Whoever asks for a run names an address that a machine inside the network then talks to. So every address is checked, by
+The signature is that of https://www.standardwebhooks.com.
+
+Whoever asks for one names an address that a machine inside the network then talks to. So every address is checked, by
 what it is and not by how it is written, both here and again at the moment of connecting (`actors.callbacks`).
 """
 
@@ -16,12 +18,13 @@ import socket
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from orthoray.contracts import DEFAULT_TENANT
+from orthoray.contracts import DEFAULT_TENANT, CallbackStatus
 from orthoray.errors import Impossible
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+NO_CALLBACKS = "This installation sends no callbacks: its operator has to set WEBHOOK_SECRET."
 MAX_URL = 2048
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
 """Between the attempts to deliver: the last one follows after about 16 hours."""
@@ -99,6 +102,23 @@ def _plain(address: Address) -> Address:
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
+
+
+def check_callback(url: str | None, policy: CallbackPolicy | None) -> None:
+    """
+    Raises:
+        Impossible: a callback is wanted, and this installation sends none, or none to such a URL.
+    """
+    if url is None:
+        return
+    if policy is None:
+        raise Impossible(NO_CALLBACKS, parameter="callback")
+    check_url(url, policy)
+
+
+def host_of(url: str) -> str:
+    """The host of a callback that was checked."""
+    return urlsplit(url).hostname or ""
 
 
 def check_url(url: str, policy: CallbackPolicy) -> SplitResult:
@@ -189,3 +209,8 @@ def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) ->
 def wait_after(attempts: int) -> int | None:
     """Seconds until the next attempt when so many have failed; None when that was the last."""
     return WAITS_S[attempts - 1] if attempts < MAX_ATTEMPTS else None
+
+
+def callback_status(error: str | None, given_up: bool) -> CallbackStatus:
+    """How a callback stands after an attempt."""
+    return "given_up" if given_up else "waiting" if error else "delivered"

@@ -292,6 +292,11 @@ class ReportRequest(BaseModel):
 
     analysis_run_id: UUID
     language: Language | None = None
+    callback: str | None = Field(
+        default=None,
+        max_length=2048,
+        description="where the end of the report is told to by a signed POST; https://host/path",
+    )
 
 
 class Report(BaseModel):
@@ -312,6 +317,13 @@ class Report(BaseModel):
     attempts: int = 0
     last_error: str | None = Field(default=None, description="why the last attempt in vain ended")
     history: list[Attempt] = []
+    callback: str | None = None
+    callback_status: CallbackStatus | None = Field(
+        default=None,
+        description="waiting (for the end of the report, or for the next attempt), delivered, given_up",
+    )
+    callback_attempts: int = 0
+    callback_error: str | None = Field(default=None, description="why the last attempt to deliver failed")
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None

@@ -47,6 +47,10 @@ class WrongState(OrthoRayError):
     """This cannot be done in the present state."""
 
 
+class InFlight(WrongState):
+    """A request with this Idempotency-Key is under way: send it again after the seconds of Retry-After."""
+
+
 class TooLarge(OrthoRayError):
     """This is larger than the limit."""
 
@@ -71,6 +75,10 @@ class UnknownIndex(Impossible):
     """There is no index with this name: GET /indices lists them."""
 
 
+class KeyReused(Impossible):
+    """This Idempotency-Key belongs to another request: take a new one for each request, and the same for its repeats only."""
+
+
 class TooMany(OrthoRayError):
     """This is more than one caller may ask for: try again after the seconds of Retry-After."""
 
@@ -87,6 +95,10 @@ class TimedOut(Unavailable):
     """A part of the service did not answer in time: try again in a few seconds."""
 
 
+class NoNode(Unavailable):
+    """No node of the cluster can compute this: ask the operator for one with a free CPU, labelled role=cpu or without a role."""
+
+
 class ConfigurationError(OrthoRayError):
     """A setting is wrong."""
 
@@ -98,10 +110,14 @@ REASONS: Mapping[type[BaseException], str] = {
     NotFound: "gone",
     WrongState: "not_wanted",
     TooMany: "too_many",
+    NoNode: "no_node",
     Unavailable: "unavailable",
     OrthoRayError: "refused",
 }
 """The words that failures are counted by; the first class that fits."""
+
+PROCESS_LOST = "process_lost"
+"""The word for work whose process or node died."""
 
 
 def reason_code(error: BaseException) -> str:

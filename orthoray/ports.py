@@ -27,7 +27,10 @@ from orthoray.contracts import (
     ReportRequest,
     RunStatus,
 )
+from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.reconciling import Reconciled, ReconcileOrder
+from orthoray.standings import Standing
 from orthoray.storage.config import StorageConfig
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWish
 
@@ -60,6 +63,11 @@ class Upload(BaseModel):
     offset: list[float] | None = None
     captured_at: datetime | None = None
     gps: Gps | None = None
+
+    def told(self) -> list[str]:
+        """What was sent, without what was made of it: lines that stand for the request."""
+        files = [f"{file.filename} {file.size_bytes} {file.sha256}" for file in self.files]
+        return [*files, self.model_dump_json(exclude={"id", "files"})]
 
 
 class ImageryQuery(BaseModel):
@@ -123,7 +131,7 @@ class ReportOrder(BaseModel):
 
 
 class CallbackOrder(BaseModel):
-    """One attempt, the `attempts`-th, to tell somebody of the end of a run."""
+    """One attempt, the `attempts`-th, to tell somebody of the end of a run or report."""
 
     subject: UUID
     tenant: str
@@ -139,7 +147,16 @@ class ImageryPort(Protocol):
 
     async def get(self, tenant: str, imagery_id: UUID) -> Imagery: ...
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        """Those of them that there are, in no order."""
+
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]: ...
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        """Those that meet the query, newest first; images without a place only where the query asks for none."""
+
+    async def extent(self, tenant: str) -> Extent:
+        """Where and when the images of the catalogue are."""
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         """Remove the record now, and its files, runs and reports durably."""
@@ -175,18 +192,55 @@ class ImageryPort(Protocol):
     async def record_write(self, tenant: str, write: Write) -> None:
         """Keep an entry of the audit; called again with its status, complete it."""
 
+    async def claim_request(self, tenant: str, claim: Claim) -> Claimed:
+        """Take an Idempotency-Key that nobody holds, or see what became of it; see `orthoray.idempotency`."""
+
+    async def prolong_claim(self, tenant: str, key: str, holder: UUID, fingerprint: str | None) -> str | None:
+        """Hold it on, and note what the request is about; what is noted, or None where another holder has it now."""
+
+    async def keep_answer(self, tenant: str, key: str, subject: UUID, answer: KeptAnswer) -> None:
+        """The answer that repeats get; the first one stays."""
+
+    async def end_claim(self, tenant: str, key: str, holder: UUID, forget: bool) -> None:
+        """Let others have the key at once: for anything (`forget`), or for a repeat of the same request."""
+
+    async def sweep_claims(self) -> int:
+        """Forget keys that have expired; how many there were."""
+
     async def check(self) -> Mapping[str, str]:
         """What does not answer, by name, with the reason."""
 
 
 class AnalysisPort(Protocol):
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun: ...
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        """A new run. Where it has to be of a certain id, and is there already, it is that one."""
 
     async def get(self, tenant: str, run_id: UUID) -> AnalysisRun: ...
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        """What `search` gives for each of several imageries, in one call."""
 
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]: ...
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        """Completed runs, of these indices or of all, whose images meet the query; newest first."""
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        """Where and when the images of completed runs are, by index; an index without any is not there."""
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         """Cancel a run that is not finished (its state afterwards), or delete one that is (None)."""
@@ -196,6 +250,9 @@ class AnalysisPort(Protocol):
 
     async def clean_up(self, tenant: str, run_id: UUID) -> None:
         """The objects of a run's attempts that are not its result, and the reports of one that is gone; may be repeated."""
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """How far these runs are, whosever they are; those that are gone are not there."""
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the run was given up just now."""
@@ -284,6 +341,19 @@ class ReportPort(Protocol):
 
     async def get(self, tenant: str, report_id: UUID) -> Report: ...
 
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        """Those of them that there are, in no order."""
+
+    async def search_of_runs(
+        self,
+        tenant: str,
+        run_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[Report]]:
+        """What `search` gives for each of several runs, in one call."""
+
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]: ...
@@ -296,14 +366,26 @@ class ReportPort(Protocol):
     async def clean_up(self, tenant: str, report_id: UUID) -> None:
         """The objects of a report's attempts that are not its result; may be repeated."""
 
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """As `AnalysisPort.standings`."""
+
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
         """Begin an attempt; None when there is nothing to do any more, be it that the report was given up just now."""
+
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        """Whether this attempt is under way still, as far as its row knows."""
 
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         """Store where the PDF is; False when it came too late to matter. It is removed then."""
 
     async def end_attempt(self, report_id: UUID, attempt: int, ending: Ending) -> bool:
         """As `AnalysisPort.end_attempt`."""
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        """As `AnalysisPort.start_callback`."""
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        """As `AnalysisPort.end_callback`."""
 
     async def census(self) -> Mapping[RunStatus, int]:
         """How many reports are queued and processing; a state that none is in is not there."""

@@ -22,7 +22,18 @@ from procrastinate.worker import Worker
 from orthoray.database import Connection, read_queries
 from orthoray.telemetry import IDS, step
 
-__all__ = ["RETRY", "RETRY_COMPUTE", "RETRY_SOON", "Backlog", "JobContext", "Pace", "Queue", "Retry", "Slots"]
+__all__ = [
+    "RETRY",
+    "RETRY_COMPUTE",
+    "RETRY_SOON",
+    "Backlog",
+    "JobContext",
+    "Pace",
+    "PutOff",
+    "Queue",
+    "Retry",
+    "Slots",
+]
 
 LISTEN_AGAIN_S = 1.0
 SQL = read_queries(Path(__file__).with_name("queue.sql"))
@@ -66,6 +77,14 @@ RETRY = Retry()
 # Ten turns (`orthoray.turns`).
 RETRY_COMPUTE = Retry(steps_back=20)
 RETRY_SOON = Retry(longest=5)
+
+
+class PutOff(Exception):
+    """A job is not to be carried out now, but after `wait_s` seconds; nothing is the matter."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"put off for {wait_s:.1f} s")
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True)
@@ -235,6 +254,8 @@ async def _in_its_context(
     ):
         try:
             return await call_next()
+        except PutOff:
+            raise
         except Exception as error:
             log.warning("job failed", job=job.task_name, attempt=attempt, error=type(error).__name__)
             raise

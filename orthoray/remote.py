@@ -26,8 +26,8 @@ APPLICATION = "orthoray"
 TIMEOUT_S = 60.0
 # Cataloguing decodes a whole JPEG, or fetches a large raster from S3; a completed upload is read once for its digest.
 TIMEOUTS_S = {"register": 900.0, "complete_upload": 3600.0, "sweep_uploads": 900.0, "reconcile": 3600.0}
-# Twice a second for as long as a run takes: a trace of these would show nothing else.
-UNTRACED = {"report_progress"}
+# Twice a second for as long as a run takes or somebody waits: a trace of these would show nothing else.
+UNTRACED = {"report_progress", "standings"}
 Port = TypeVar("Port")
 Deployed = TypeVar("Deployed", bound=type)
 

@@ -18,6 +18,7 @@ from orthoray.storage.config import StorageConfig
 
 SERVICES = ("imagery", "analysis", "report")
 MIN_SECRET_BYTES = 32
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     orthoray_home: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "orthoray")
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=1, le=65535)
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
     ray_dashboard_port: int = Field(default=8265, ge=1, le=65535)
     ray_address: str | None = None
     serve_ingress: Literal["proxy", "haproxy"] = "proxy"
@@ -40,6 +42,8 @@ class Settings(BaseSettings):
     jwt_hs256_secret: SecretStr | None = None
     cors_origins: str | None = None
     behind_https: bool = False
+    public_url: str | None = None
+    graphql_introspection: bool = True
     default_language: Literal["ru", "ro", "en"] = "ru"
     max_upload_bytes: int = Field(default=512 * 1024**2, ge=1)
     max_object_bytes: int = Field(default=64 * 1024**3, ge=1)
@@ -100,6 +104,15 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else value
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError(
+                "write the address of the API as clients call it: https://maps.example.org/orthoray"
+            )
+        return value and value.rstrip("/")
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -133,6 +146,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "AUTH_MODE=none would let anyone in: behind HAProxy the gateway's replicas listen on all addresses; "
                 "set SERVE_INGRESS=proxy or AUTH_MODE=key"
+            )
+        if self.auth_mode == "none" and self.grpc_port:
+            raise ValueError(
+                "AUTH_MODE=none would let anyone in: GRPC_PORT listens on all addresses; leave GRPC_PORT out or set AUTH_MODE=key"
             )
         if self.minio_endpoint and not (self.minio_access_key and self.minio_secret_key):
             raise ValueError("MINIO_ENDPOINT is set: set MINIO_ACCESS_KEY and MINIO_SECRET_KEY too")
@@ -169,6 +186,10 @@ class Settings(BaseSettings):
             if not is_loopback(self.gateway_host) or self.serve_ingress == "haproxy":
                 raise ValueError(
                     "JWT_HS256_SECRET is for development: set GATEWAY_HOST=127.0.0.1 and SERVE_INGRESS=proxy, or JWT_JWKS_URL"
+                )
+            if self.grpc_port:
+                raise ValueError(
+                    "JWT_HS256_SECRET is for development, and GRPC_PORT listens on all addresses: leave one of them out"
                 )
             if len(secret.encode()) < MIN_SECRET_BYTES:
                 raise ValueError(

@@ -54,3 +54,4 @@ CLEAN_UP_RUN = Task("analysis.clean-up", "chores")
 CLEAN_UP_REPORT = Task("report.clean-up", "chores")
 # Apart from the chores: receivers may be slow.
 TELL_CALLBACK = Task("analysis.tell-callback", "callbacks")
+TELL_CALLBACK_OF_REPORT = Task("report.tell-callback", "callbacks")

@@ -19,8 +19,8 @@ Digest = Annotated[str, Field(pattern=SHA256)]
 class UploadWish(BaseModel):
     """One file that will arrive in parts, with what is said of it; `scale` and `offset` hold one number, or one per band.
 
-    `sha256` is that of the whole file, where it is known. `imagery_id` is that of the record to be, where it has to be a
-    certain one.
+    `sha256` is that of the whole file, where it is known. `imagery_id` is that of the record to be, and `id` that of the
+    upload, where they have to be certain ones.
     """
 
     filename: str
@@ -34,6 +34,7 @@ class UploadWish(BaseModel):
     captured_at: datetime | None = None
     gps: Gps | None = None
     imagery_id: UUID | None = None
+    id: UUID | None = None
 
     def facts(self) -> dict[str, Any]:
         """What is said of the image, as JSON."""
@@ -83,8 +84,9 @@ class ReceivedPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1)
-    etag: str = Field(max_length=128)
+    number: int = Field(ge=1, le=10_000)
+    etag: str | None = Field(default=None, max_length=128)
+    sha256: Digest | None = None
 
 
 class UploadCompletion(BaseModel):
@@ -92,5 +94,5 @@ class UploadCompletion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    parts: list[ReceivedPart] | None = None
+    parts: list[ReceivedPart] | None = Field(default=None, max_length=10_000)
     sha256: Digest | None = None

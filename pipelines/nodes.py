@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from orthoray.errors import Unavailable
+from orthoray.errors import NoNode
 
 _NOT_BESIDE_SERVICES = {"role": "!in(head,services)"}
 _BESIDE_SERVICES = {"role": "in(head,services)"}
@@ -81,7 +81,7 @@ class Patience:
     def check(self, nodes: Sequence[Node] | None = None) -> None:
         """
         Raises:
-            Unavailable: they have waited long enough; says what is missing.
+            NoNode: they have waited long enough.
         """
         now = time.monotonic()
         try:
@@ -91,10 +91,7 @@ class Patience:
         if all(_takers(demand, found) for demand in self._demands):
             self._hopeful_at = now
         elif now - self._hopeful_at >= PATIENCE_S:
-            raise Unavailable(
-                "No node of the cluster can compute this: ask the operator for one with a free CPU, "
-                "labelled role=cpu or without a role."
-            )
+            raise NoNode
 
 
 def _takers(demand: Demand, nodes: Sequence[Node]) -> list[Node]:

@@ -78,7 +78,11 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
             **common["analysis"],
         ),
         "report": worker_actor(
-            ReportWorker, storage=storage, compute=settings.report_concurrency, **common["report"]
+            ReportWorker,
+            storage=storage,
+            compute=settings.report_concurrency,
+            callbacks=settings.callbacks(),
+            **common["report"],
         ),
     }
     options = {**COMMON, **_replicas(settings)}
@@ -94,6 +98,8 @@ def application(settings: Settings, dsns: Mapping[str, str]) -> Application:
         tokens=_tokens(settings),
         cors_origins=settings.origins,
         is_behind_https=settings.behind_https,
+        public_url=settings.public_url,
+        graphql_introspection=settings.graphql_introspection,
         requests_per_minute=settings.requests_per_minute,
         requests_at_once=settings.requests_at_once,
         failed_logins_per_minute=settings.failed_logins_per_minute,

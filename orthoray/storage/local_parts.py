@@ -15,24 +15,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 from uuid import uuid4
 
 from orthoray.errors import NotFound, WrongState
 from orthoray.storage.base import CHUNK_BYTES
 from orthoray.storage.keys import check_bucket, check_key
 from orthoray.storage.local import LocalStorage, disk_errors
-from orthoray.storage.parts import PendingObject, StoredPart
+from orthoray.storage.parts import PendingObject, StoredPart, other_content
 
 _FOLDER = ".uploads"  # never a bucket: bucket names start with a letter or a digit
 _OBJECT = "object.json"
-_TOKEN = re.compile(r"[0-9a-f]{32}")
+_JOINED = ".joined"
+_TOKEN = re.compile(rf"[0-9a-f]{{32}}({_JOINED})?")
 _PART = re.compile(r"\d{5}")
 _DIGEST_BYTES = 64
 
 
 class LocalParts:
     """See `orthoray.storage.parts.PartStore`."""
+
+    knows_digests: ClassVar = True
 
     def __init__(self, storage: LocalStorage) -> None:
         self._storage = storage
@@ -64,7 +67,9 @@ class LocalParts:
             names = sorted(entry.name for entry in os.scandir(folder) if _PART.fullmatch(entry.name))
             return [_described(folder / name) for name in names]
 
-    def complete(self, bucket: str, key: str, token: str, parts: Sequence[StoredPart]) -> str | None:
+    def complete(
+        self, bucket: str, key: str, token: str, parts: Sequence[StoredPart], sha256: str | None = None
+    ) -> str | None:
         folder = self._known(bucket, key, token)
         digest = hashlib.sha256()
 
@@ -79,14 +84,19 @@ class LocalParts:
                         digest.update(piece)
                         target.write(piece)
                         left -= len(piece)
+            if sha256 not in {None, digest.hexdigest()}:
+                raise other_content(digest.hexdigest())
 
         self._storage.write(bucket, key, join)
-        shutil.rmtree(folder, ignore_errors=True)
+        # At once: nobody may find half of the parts and take the others for missing.
+        with disk_errors():
+            folder = folder.rename(folder.with_suffix(_JOINED))
+        _remove(folder)
         return digest.hexdigest()
 
     def abort(self, bucket: str, key: str, token: str) -> None:
         with suppress(NotFound):
-            shutil.rmtree(self._known(bucket, key, token), ignore_errors=True)
+            _remove(self._known(bucket, key, token))
 
     def pending(self, bucket: str) -> Iterator[PendingObject]:
         if not self._folder.is_dir():
@@ -132,6 +142,15 @@ class _Writer:
             os.fsync(self._target.fileno())
             self._written.replace(self._place)
         return StoredPart(self._number, self._size, etag)
+
+
+def _remove(folder: Path) -> None:
+    """Last of all what says whose parts these are, so that a sweep finds what is left of this."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name != _OBJECT:
+                Path(entry.path).unlink()
+        shutil.rmtree(folder)
 
 
 def _described(path: Path) -> StoredPart:

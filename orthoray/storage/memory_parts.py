@@ -6,16 +6,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import ClassVar
 from uuid import uuid4
 
 from orthoray.errors import NotFound, WrongState
 from orthoray.storage.keys import check_bucket, check_key
 from orthoray.storage.memory import MemoryStorage
-from orthoray.storage.parts import PendingObject, StoredPart
+from orthoray.storage.parts import PendingObject, StoredPart, other_content
 
 
 class MemoryParts:
     """See `orthoray.storage.parts.PartStore`; what the storage is asked twice for is the same."""
+
+    knows_digests: ClassVar = True
 
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
@@ -33,14 +36,19 @@ class MemoryParts:
     def parts(self, bucket: str, key: str, token: str) -> list[StoredPart]:
         return [_told(number, data) for number, data in sorted(self._parts(bucket, key, token).items())]
 
-    def complete(self, bucket: str, key: str, token: str, parts: Sequence[StoredPart]) -> str | None:
+    def complete(
+        self, bucket: str, key: str, token: str, parts: Sequence[StoredPart], sha256: str | None = None
+    ) -> str | None:
         there = self._parts(bucket, key, token)
         if any(part.number not in there or _told(part.number, there[part.number]) != part for part in parts):
             raise WrongState("A part was replaced in this moment: complete again.")
         data = b"".join(there[part.number] for part in parts)
+        digest = hashlib.sha256(data).hexdigest()
+        if sha256 not in {None, digest}:
+            raise other_content(digest)
         self._storage.put_bytes(bucket, key, data)
         del self._begun[bucket, key, token]
-        return hashlib.sha256(data).hexdigest()
+        return digest
 
     def abort(self, bucket: str, key: str, token: str) -> None:
         self._begun.pop((bucket, key, token), None)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from orthoray.errors import WrongState
 from orthoray.storage.base import Storage
 from orthoray.storage.local import LocalStorage
 from orthoray.storage.memory import MemoryStorage
@@ -21,6 +22,8 @@ PART_BYTES = 8 << 20
 MAX_PART_COUNT = 10_000  # S3
 UNREACHABLE = "none"
 """In the place of a public endpoint: clients do not reach the S3 server, so parts go through us."""
+MAX_PARTS_NAMED = 100
+"""In an answer."""
 _MEBIBYTE = 1 << 20
 
 
@@ -52,12 +55,34 @@ class PartWriter(Protocol):
         """The part is there now, in the place of an earlier one of its number. Without this nothing of it stays."""
 
 
+def other_content(sha256: str, wrong: Sequence[int] = ()) -> WrongState:
+    """What is said when an object of all parts is not the one that was meant; `wrong` are the parts, where they are known."""
+    if wrong:
+        which = (
+            f"{len(wrong)} of its parts are not those that you sent, the first is part {wrong[0]}: GET the upload for "
+            "fresh addresses, send them and complete again."
+        )
+    else:
+        which = (
+            "Its parts are kept: complete with the `sha256` of each of `parts` to be told which to send again, or GET the "
+            "upload for fresh addresses and send them all."
+        )
+    return WrongState(
+        f"The file that arrived is not the one that was meant, for its SHA-256 is {sha256}. {which}",
+        sha256=sha256,
+        missing_parts=list(wrong)[:MAX_PARTS_NAMED],
+    )
+
+
 class PartStore(Protocol):
     """Parts of objects by bucket, key and the token that `begin` gave.
 
     All methods raise `NotFound` for a token that is not known (any more), and else what a `Storage` does; but `complete` may
     answer again as it did before.
     """
+
+    knows_digests: ClassVar[bool]
+    """The `etag` of a part is its SHA-256."""
 
     def begin(self, bucket: str, key: str, content_type: str | None = None) -> str:
         """A token for the parts of a new object."""
@@ -68,13 +93,16 @@ class PartStore(Protocol):
     def parts(self, bucket: str, key: str, token: str) -> list[StoredPart]:
         """Those that are there, in their order."""
 
-    def complete(self, bucket: str, key: str, token: str, parts: Sequence[StoredPart]) -> str | None:
+    def complete(
+        self, bucket: str, key: str, token: str, parts: Sequence[StoredPart], sha256: str | None = None
+    ) -> str | None:
         """Make the object of these parts, which `parts` has told of, and forget the token.
 
         The SHA-256 of the object where joining the parts has shown it, else None.
 
         Raises:
-            WrongState: a part is not (any more) the one that is meant.
+            WrongState: a part is not (any more) the one that is meant; or, where the parts show that, the object would not be
+                that of the digest `sha256`. The parts are there still.
         """
 
     def abort(self, bucket: str, key: str, token: str) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import botocore.session  # type: ignore[import-untyped]  # botocore ships no types
 from botocore.config import Config  # type: ignore[import-untyped]  # as above
@@ -21,6 +21,8 @@ _REPLACED = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 
 class S3Parts:
     """See `orthoray.storage.parts.PartStore`."""
+
+    knows_digests: ClassVar = False
 
     def __init__(self, storage: S3Storage, public_endpoint: str | None = None) -> None:
         """Raises `ConfigurationError` where the public endpoint is no address."""
@@ -63,7 +65,9 @@ class S3Parts:
                 ]
             marker = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
-    def complete(self, bucket: str, key: str, token: str, parts: Sequence[StoredPart]) -> None:
+    def complete(
+        self, bucket: str, key: str, token: str, parts: Sequence[StoredPart], sha256: str | None = None
+    ) -> None:
         chosen = {"Parts": [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]}
         try:
             with server_errors():

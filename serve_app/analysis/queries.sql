@@ -2,10 +2,11 @@
 -- The turn: see orthoray.turns. What has been attempted before keeps its place, and says nothing of where the queue stands.
 insert into analysis_runs (
     id, tenant_id, imagery_id, index_type, auto_report, language, crop, thresholds, bands, options,
-    imagery_bucket, imagery_object_key, imagery, callback, callback_status, priority, turn
+    imagery_bucket, imagery_object_key, imagery, captured_at, callback, callback_status, priority, turn
 ) values (
     %(id)s, %(tenant)s, %(imagery_id)s, %(index_type)s, %(auto_report)s, %(language)s, %(crop)s, %(thresholds)s,
-    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s, %(callback)s::text,
+    %(bands)s, %(options)s, %(imagery_bucket)s, %(imagery_object_key)s, %(imagery)s, %(captured_at)s,
+    %(callback)s::text,
     case when %(callback)s::text is not null then 'waiting' end, %(priority)s,
     greatest(
         0,
@@ -21,6 +22,7 @@ insert into analysis_runs (
              where status = 'queued' and attempts = 0 and tenant_id = %(tenant)s and priority = %(above)s)
     )
 )
+on conflict (id) do nothing
 returning *
 
 -- name: count_waiting
@@ -36,6 +38,13 @@ select analysis_runs.*, (
 ) as history
 from analysis_runs where tenant_id = %(tenant)s and id = %(id)s
 
+-- name: get_many_runs
+select analysis_runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = analysis_runs.id
+) as history
+from analysis_runs where tenant_id = %(tenant)s and id = any(%(ids)s)
+
 -- name: list_runs
 select analysis_runs.*, (
     select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
@@ -48,6 +57,22 @@ where tenant_id = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
 order by created_at desc, id desc
 limit %(limit)s + 1
+
+-- name: list_runs_of_imagery
+select runs.*, (
+    select coalesce(json_agg(to_jsonb(made) - 'subject' order by number), '[]')
+    from attempts as made where subject = runs.id
+) as history
+from unnest(%(imagery_ids)s::uuid[]) as wanted(id)
+cross join lateral (
+    select * from analysis_runs
+    where tenant_id = %(tenant)s and imagery_id = wanted.id
+      and (created_at, analysis_runs.id) < (%(before)s::timestamptz, %(before_id)s)
+      and (%(status)s::text is null or status = %(status)s)
+    order by created_at desc, analysis_runs.id desc
+    limit %(limit)s + 1
+) as runs
+order by runs.created_at desc, runs.id desc
 
 -- name: cancel_run
 update analysis_runs set status = 'cancelled', completed_at = now()
@@ -101,7 +126,8 @@ update analysis_runs set callback_event = %(event)s::json where id = %(id)s
 -- name: start_callback
 update analysis_runs set callback_attempts = callback_attempts + 1
 where id = %(id)s and callback_status = 'waiting' and callback_event is not null
-returning id, tenant_id, callback, callback_event::text as body, callback_event->>'id' as event_id, callback_attempts
+returning id as subject, tenant_id as tenant, callback as url, callback_event::text as body,
+          callback_event->>'id' as event_id, callback_attempts as attempts
 
 -- name: end_callback
 update analysis_runs
@@ -113,5 +139,21 @@ returning id
 -- Of any tenant, for ids are; null where it has no result.
 select status, attempts, heatmap_key, index_key from analysis_runs where id = %(id)s
 
+-- name: standings
+select id, tenant_id as tenant, status, progress, attempts, error from analysis_runs where id = any(%(ids)s)
+
 -- name: count_open_runs
 select status, count(*) as rows from analysis_runs where status in ('queued', 'processing') group by status
+
+-- name: seen_results
+-- For orthoray/item_rows.sql: a result is where and when its image is, as `seen_imagery` of the imagery-service tells.
+from analysis_runs cross join lateral (
+    select west, south, east, north, imagery->'footprint' as footprint,
+           date_trunc('milliseconds', coalesce(captured_at, 'epoch')) as since,
+           date_trunc('milliseconds', coalesce(
+               captured_at, greatest((imagery->>'created_at')::timestamptz, 'epoch')
+           )) as until,
+           captured_at is null as undated
+) as seen
+where tenant_id = %(tenant)s and status = 'completed'
+  and (%(indices)s::text[] is null or index_type = any (%(indices)s::text[]))

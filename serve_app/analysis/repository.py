@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,13 @@ from psycopg.types.json import Json, Jsonb
 
 from orthoray.contracts import AnalysisRun, CallbackStatus, Imagery, Outcome, Page, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
+from orthoray.item_rows import extents, matching
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import report_id
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import decode_cursor, split_page, split_pages
 from orthoray.ports import CallbackOrder, RunOrder
 from orthoray.room import refuse_if_full
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -29,18 +33,18 @@ class RunRepository:
 
     async def insert(
         self, connection: Connection, tenant: str, values: dict[str, Any], imagery: Imagery
-    ) -> tuple[AnalysisRun, int]:
-        """The run, and the priority of its job."""
+    ) -> tuple[AnalysisRun, int] | None:
+        """The run, and the priority of its job; None when the id is there already."""
         columns = {
             **values,
             **turn_parameters(tenant, values["priority"]),
             "thresholds": None if values["thresholds"] is None else Jsonb(values["thresholds"]),
             "options": Jsonb(values["options"]),
             "imagery": Jsonb(imagery.model_dump(mode="json")),
+            "captured_at": imagery.captured_at,
         }
         row = await one(connection, SQL["insert_run"], columns)
-        assert row is not None, "an insert without conflict clause returns its row"
-        return _run(row), job_priority(row["priority"], row["turn"])
+        return (_run(row), job_priority(row["priority"], row["turn"])) if row else None
 
     async def refuse_if_full(self, connection: Connection, tenant: str, most: int) -> None:
         """
@@ -69,6 +73,44 @@ class RunRepository:
         )
         page, following = split_page(rows, limit)
         return Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        own = {"tenant": tenant, "indices": None if indices is None else list(indices)}
+        rows, following = await matching(self._pool, "analysis_runs.*", SQL["seen_results"], own, query)
+        found = [Result(run=_run(row), imagery=Imagery.model_validate(row["imagery"])) for row in rows]
+        return Page[Result](items=found, next=following)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        own = {"tenant": tenant, "indices": None if indices is None else list(indices)}
+        return await extents(self._pool, "index_type", SQL["seen_results"], own)
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        values = {"tenant": tenant, "ids": list(run_ids)}
+        return [_run(row) for row in await fetch_all(self._pool, SQL["get_many_runs"], values)]
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        values = {
+            "tenant": tenant,
+            "limit": limit,
+            "imagery_ids": list(set(imagery_ids)),
+            "status": status,
+            **decode_cursor(token),
+        }
+        rows = await fetch_all(self._pool, SQL["list_runs_of_imagery"], values)
+        pages = split_pages(rows, "imagery_id", imagery_ids, limit)
+        return {
+            imagery_id: Page[AnalysisRun](items=[_run(row) for row in page], next=following)
+            for imagery_id, (page, following) in pages.items()
+        }
 
     async def cancel(self, connection: Connection, tenant: str, run_id: UUID) -> AnalysisRun | None:
         """The cancelled run; None when it is not open."""
@@ -132,21 +174,16 @@ class RunRepository:
 
     async def start_callback(self, connection: Connection, run_id: UUID) -> CallbackOrder | None:
         row = await one(connection, SQL["start_callback"], {"id": run_id})
-        if row is None:
-            return None
-        return CallbackOrder(
-            subject=row["id"],
-            tenant=row["tenant_id"],
-            url=row["callback"],
-            event_id=row["event_id"],
-            body=row["body"],
-            attempts=row["callback_attempts"],
-        )
+        return CallbackOrder.model_validate(row) if row else None
 
     async def end_callback(
         self, connection: Connection, run_id: UUID, status: CallbackStatus, error: str | None
     ) -> None:
         await one(connection, SQL["end_callback"], {"id": run_id, "status": status, "error": error})
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_runs"], {})

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
 
+from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
-from orthoray.callbacks import CallbackPolicy, check_url
+from orthoray.callbacks import CallbackPolicy, callback_status, check_callback, host_of
 from orthoray.contracts import (
     AnalysisRequest,
     AnalysisRun,
-    CallbackStatus,
     Language,
     Outcome,
     Page,
     RunStatus,
 )
 from orthoray.database import Connection, Pool, ping, transaction
-from orthoray.errors import Impossible, NotFound, OrthoRayError, Unavailable
+from orthoray.errors import NotFound, OrthoRayError, Unavailable
 from orthoray.events import Outbox
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, index_key
+from orthoray.pages import check_many
 from orthoray.ports import CallbackOrder, ImageryPort, ReportPort, RunOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.room import MAX_WAITING, hold_queue
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.tasks import ANALYSE, CLEAN_UP_RUN, REQUEST_REPORT, TELL_CALLBACK
 from orthoray.tenants import ALL_TENANTS, per_tenant
@@ -37,7 +40,6 @@ from serve_app.analysis.reconcile import RunShelf
 from serve_app.analysis.repository import RunRepository
 
 FINAL = {"analysis.completed", "analysis.failed", "analysis.cancelled"}
-NO_CALLBACKS = "This installation sends no callbacks: its operator has to set WEBHOOK_SECRET."
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ _OF_WORKERS = {
     "end_attempt",
     "start_callback",
     "end_callback",
+    "standings",
     "census",
     "reconcile",
     "check",
@@ -86,11 +89,10 @@ class AnalysisService:
         self._max_attempts = max_attempts
         self._max_waiting = max_waiting
 
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
-        if request.callback is not None:
-            if self._callbacks is None:
-                raise Impossible(NO_CALLBACKS, parameter="callback")
-            check_url(request.callback, self._callbacks)
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
+        if run_id and (known := await self._rows.get(tenant, run_id)):
+            return known
+        check_callback(request.callback, self._callbacks)
         imagery = await self._imagery.get(tenant, request.imagery_id)
         language = request.language or self._default_language
         # Refuses here, before anything is written, what a worker could not do.
@@ -101,7 +103,7 @@ class AnalysisService:
             ),
             "options": request.options.model_dump(mode="json"),
             "index_type": plan.index_name,
-            "id": uuid4(),
+            "id": run_id or uuid4(),
             "language": language,
             "imagery_bucket": imagery.bucket,
             "imagery_object_key": imagery.object_key,
@@ -109,8 +111,11 @@ class AnalysisService:
         # A run's turn depends on what waits of all tenants.
         async with transaction(self._pool, tenant=ALL_TENANTS) as connection:
             await hold_queue(connection, tenant)
-            run, priority = await self._rows.insert(connection, tenant, values, imagery)
+            made = await self._rows.insert(connection, tenant, values, imagery)
+            if made is None:  # somebody else has, at this moment
+                return await self.get(tenant, values["id"])
             await self._rows.refuse_if_full(connection, tenant, self._max_waiting)
+            run, priority = made
             await ANALYSE.defer(self._queue, connection, priority=priority, run_id=str(run.id))
             await self._tell(connection, "analysis.requested", run, tenant)
         try:
@@ -132,6 +137,29 @@ class AnalysisService:
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]:
         return await self._rows.search(tenant, limit, token, imagery_id, status)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        return await self._rows.search_results(tenant, query, indices)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        return await self._rows.result_extents(tenant, indices)
+
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        check_many(run_ids)
+        return await self._rows.get_many(tenant, run_ids)
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        check_many(imagery_ids, limit)
+        return await self._rows.search_of_imagery(tenant, imagery_ids, limit, token, status)
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         async with transaction(self._pool) as connection:
@@ -180,14 +208,22 @@ class AnalysisService:
                     await self._clean_up_later(connection, tenant, run_id)
 
     async def start_run(self, run_id: UUID) -> RunOrder | None:
+        order, gave_up = await self._start(run_id)
+        if gave_up:
+            # The worker counts other failures; here it may be its own deaths that ended the run.
+            FAILURES.inc(1, {"kind": "analysis", "reason": gave_up})
+        return order
+
+    async def _start(self, run_id: UUID) -> tuple[RunOrder | None, str | None]:
+        """The order, or the word for why the run was given up, or neither."""
         async with transaction(self._pool) as connection:
             order = await self._rows.lock(connection, run_id)
             if order is None or order.run.status not in {"queued", "processing"}:
-                return None
+                return None, None
             found = await attempts.tally(connection, run_id)
             if reason := attempts.given_up("analysis", found, self._max_attempts, order.run.last_error):
                 await self._fail(connection, order, reason)
-                return None
+                return None, attempts.code_of(found, self._max_attempts)
             order = await self._rows.start(connection, run_id)
             assert order is not None, "it is locked"
             await attempts.begin(connection, run_id, order.attempt)
@@ -199,7 +235,7 @@ class AnalysisService:
                 occasion=order.attempt,
                 attempt=order.attempt,
             )
-        return order
+        return order, None
 
     async def report_progress(
         self, run_id: UUID, attempt: int, progress: float, node: str | None = None
@@ -306,16 +342,19 @@ class AnalysisService:
         )
         if run.callback and kind in FINAL:
             await self._rows.set_callback_event(connection, run.id, event)
-            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id))
+            host = host_of(run.callback)
+            await TELL_CALLBACK.defer(self._queue, connection, run_id=str(run.id), tenant=tenant, host=host)
 
     async def start_callback(self, run_id: UUID) -> CallbackOrder | None:
         async with transaction(self._pool) as connection:
             return await self._rows.start_callback(connection, run_id)
 
     async def end_callback(self, run_id: UUID, error: str | None, given_up: bool) -> None:
-        status: CallbackStatus = "given_up" if given_up else "waiting" if error else "delivered"
         async with transaction(self._pool) as connection:
-            await self._rows.end_callback(connection, run_id, status, error)
+            await self._rows.end_callback(connection, run_id, callback_status(error, given_up), error)
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(run_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

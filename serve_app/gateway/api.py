@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.openapi.utils import get_openapi
 
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_bytes_of, part_store
@@ -14,15 +13,19 @@ from orthoray.telemetry import is_on
 from serve_app.gateway import problems
 from serve_app.gateway.audit import Audit
 from serve_app.gateway.auth import Authentication, Authenticator
+from serve_app.gateway.caching import Validators
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.document import describe
+from serve_app.gateway.graph.schema import build_schema
 from serve_app.gateway.headers import CORS, SecurityHeaders
 from serve_app.gateway.limits import Limiter, RateLimit
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
 from serve_app.gateway.pace import BodyPace
 from serve_app.gateway.rates import Rates
-from serve_app.gateway.routes import batches, health, imagery, indices, reports, runs, uploads
-from serve_app.gateway.scopes import NEEDED, PUBLIC_PATHS, check_scope, check_table
+from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, stac, uploads
+from serve_app.gateway.scopes import check_scope, check_table
 from serve_app.gateway.tokens import verifier_of
+from serve_app.gateway.watching import Watch, Watches
 
 DESCRIPTION = """
 Upload an image, analyse it, read the result:
@@ -55,11 +58,14 @@ def create_api(
     app.state.storage = storage
     app.state.parts = parts or part_store(storage)
     app.state.config = config
+    app.state.graph = build_schema(introspection=config.graphql_introspection)
+    app.state.watches = Watches(runs=Watch(lambda: services.analysis), reports=Watch(lambda: services.report))
     problems.install(app)
-    for module in (health, uploads, imagery, indices, runs, reports, batches):
+    for module in (health, uploads, imagery, indices, runs, reports, batches, graph, stac):
         app.include_router(module.router)
     check_table(app)
     # The last one added is the outermost.
+    app.add_middleware(Validators)
     app.add_middleware(Head)
     app.add_middleware(
         BodyLimit,
@@ -87,50 +93,6 @@ def create_api(
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:
-    """FastAPI's document with our credentials and errors on every route that has them."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-            separate_input_output_schemas=False,
-        )
-        components = document.setdefault("components", {})
-        components["securitySchemes"] = {
-            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "bearer": {"type": "http", "scheme": "bearer"},
-        }
-        components.setdefault("schemas", {})["Problem"] = _PROBLEM
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                answers = operation["responses"]
-                answers.pop("422", None)
-                answers["default"] = {
-                    "description": "An error (RFC 9457): what is wrong and what to do",
-                    "content": {
-                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-                    },
-                }
-                # One requirement for each scope that is enough. OpenAPI 3.1 lets every scheme name roles.
-                wanted = NEEDED[f"{method.upper()} {path}"]
-                operation["security"] = [
-                    {scheme: [scope] if scope else []}
-                    for scheme in (() if path in PUBLIC_PATHS else ("apiKey", "bearer"))
-                    for scope in wanted or ("",)
-                ]
-        app.openapi_schema = document
+        app.openapi_schema = describe(app)
     return app.openapi_schema
-
-
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-    },
-}

@@ -18,7 +18,11 @@ from orthoray.errors import OrthoRayError
 from orthoray.ports import Caller, ImageryPort, Write
 from serve_app.gateway.problems import problem_of
 
+# Its mutations are told one by one, by `serve_app.gateway.graph.guard`: most of what is posted there only reads.
+GRAPH = "/graphql"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Where POST only reads.
+READ_BY_POST = frozenset({"/stac/search"})
 MAX_TEXT = 512
 
 log = structlog.get_logger(__name__)
@@ -33,16 +37,11 @@ class Audit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller | None = scope.get("state", {}).get("caller")
-        if scope["type"] != "http" or scope["method"] not in WRITES or caller is None:
+        reads = scope["type"] != "http" or scope["method"] not in WRITES or scope["path"] in READ_BY_POST
+        if reads or caller is None or scope["path"] == GRAPH:
             await self._app(scope, receive, send)
             return
-        write = Write(
-            id=uuid4(),
-            caller=caller.name,
-            method=scope["method"],
-            path=scope["path"][:MAX_TEXT],
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
-        )
+        write = write_of(caller, scope["method"], scope["path"])
         try:
             await self._imagery.record_write(caller.tenant, write)
         except OrthoRayError as error:
@@ -66,15 +65,28 @@ class Audit:
                 write.ids = {
                     name: str(value)[:MAX_TEXT] for name, value in scope.get("path_params", {}).items()
                 }
-                await asyncio.shield(self._end(caller.tenant, write))
+                await asyncio.shield(end_write(self._imagery, caller.tenant, write))
 
-    async def _end(self, tenant: str, write: Write) -> None:
-        try:
-            await self._imagery.record_write(tenant, write)
-        except OrthoRayError as error:
-            log.warning(
-                "outcome of a write not recorded",
-                write=str(write.id),
-                status=write.status,
-                reason=error.detail,
-            )
+
+def write_of(caller: Caller, method: str, path: str) -> Write:
+    """The entry of an attempt that is about to be made."""
+    return Write(
+        id=uuid4(),
+        caller=caller.name,
+        method=method,
+        path=path[:MAX_TEXT],
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+    )
+
+
+async def end_write(imagery: ImageryPort, tenant: str, write: Write) -> None:
+    """Complete an entry with its outcome. It is too late to refuse anything: a failure is logged."""
+    try:
+        await imagery.record_write(tenant, write)
+    except OrthoRayError as error:
+        log.warning(
+            "outcome of a write not recorded",
+            write=str(write.id),
+            status=write.status,
+            reason=error.detail,
+        )

@@ -42,6 +42,8 @@ class GatewayConfig:
     requests_at_once: int = 128
     failed_logins_per_minute: int = 600
     trusted_proxies: tuple[Network, ...] = ()
+    public_url: str | None = None
+    graphql_introspection: bool = True
 
 
 async def _services(request: Request) -> Services:

@@ -1,4 +1,4 @@
-"""api-gateway as a Serve deployment: an ASGI application made inside the replica."""
+"""api-gateway as a Serve deployment: an ASGI application made inside the replica, and beside it the methods of gRPC."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from orthoray.telemetry import start_tracing
 from serve_app.doorway import guard
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.rpc.front import Front, offers_rpcs
 
 
 @serve.ingress()
+@offers_rpcs("_front")
 class Gateway:
     """Stateless: it authenticates, validates, routes and aggregates."""
 
@@ -42,6 +44,7 @@ class Gateway:
             report=remote(report, ReportPort),
             batches=remote(analysis, BatchPort),
         )
+        self._front = Front(self._services, self._storage, config)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self._services, self._storage, self._config, self._parts)

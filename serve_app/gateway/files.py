@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from orthoray.errors import NotFound
 from orthoray.keys import belongs_to
-from orthoray.storage.base import Storage
+from orthoray.storage.base import ObjectStat, Storage
+from serve_app.gateway.caching import BY_CALLER, IMMUTABLE, REVALIDATED, is_known
 from serve_app.gateway.problems import problem
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -41,25 +42,26 @@ async def send_object(
     filename: str,
     *,
     download: bool = False,
+    immutable: bool = True,
 ) -> Response:
     """The object, or the one range of it that the request asks for; 304 when the client has it already.
+
+    `immutable`: there is never another one at the request's address.
 
     Raises:
         NotFound: it is another tenant's, whatever row led here.
     """
-    if not belongs_to(request.state.caller.tenant, key):
-        raise NotFound
-    facts = await asyncio.to_thread(storage.stat, bucket, key)
+    facts = await stat_own(request.state.caller.tenant, storage, bucket, key)
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition("attachment" if download else "inline", filename),
-        "Cache-Control": "private, max-age=0, must-revalidate",
+        "Cache-Control": IMMUTABLE if immutable else REVALIDATED,
+        "Vary": BY_CALLER,
         "X-Content-Type-Options": "nosniff",
     }
     if facts.etag:
         headers["ETag"] = f'"{facts.etag}"'
-        known = request.headers.get("if-none-match", "")
-        if headers["ETag"] in known or known == "*":
+        if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
     start, end, status = 0, facts.size, 200
     if wanted := _wanted_range(request, headers.get("ETag")):
@@ -77,6 +79,17 @@ async def send_object(
         return Response(status_code=status, headers=headers, media_type=media_type)
     pieces = await asyncio.to_thread(storage.iter_range, bucket, key, start, end)
     return StreamingResponse(pieces, status_code=status, headers=headers, media_type=media_type)
+
+
+async def stat_own(tenant: str, storage: Storage, bucket: str, key: str) -> ObjectStat:
+    """What is known of an object that is to be sent to somebody of this tenant.
+
+    Raises:
+        NotFound: it is another tenant's, whatever row led here, or there is none.
+    """
+    if not belongs_to(tenant, key):
+        raise NotFound
+    return await asyncio.to_thread(storage.stat, bucket, key)
 
 
 def _disposition(kind: str, filename: str) -> str:

@@ -38,8 +38,10 @@ CORS: Mapping[str, Any] = {
     "expose_headers": [
         "Content-Range",
         "ETag",
+        "Idempotency-Replayed",
         "Link",
         "Location",
+        "Preference-Applied",
         "RateLimit",
         "RateLimit-Policy",
         "Retry-After",
@@ -71,7 +73,8 @@ class SecurityHeaders:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "no-referrer")
                 headers.setdefault("Content-Security-Policy", self._policy(path, kind))
-                if path not in PUBLIC_PATHS and kind.endswith("json"):
+                # 304 is what was to be JSON; files say themselves what holds for them.
+                if path not in PUBLIC_PATHS and (kind.endswith("json") or message["status"] == 304):
                     headers.setdefault("Cache-Control", "no-store")
                 if self._is_behind_https:
                     headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
@@ -50,6 +51,12 @@ _HTTP: Mapping[int, tuple[str, str | None]] = {
     405: ("Method not allowed", "This path does not know this method: /docs shows which it knows."),
     411: ("Length required", None),
 }
+# What a path says to a method that it does not know, where that is more than usual.
+_OTHER_METHODS: Mapping[str, str] = {
+    "/graphql": "GraphQL is asked by POST with a JSON body, such as "
+    '{"query": "{ runs(first: 10) { nodes { id status } } }"}: docs/reference/graphql.md describes it.',
+}
+INTERNAL = "Something went wrong on our side. It has been logged."
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     # Nobody waits for the rest of the body (RFC 9110, 15.5.9).
@@ -57,7 +64,6 @@ _HEADERS = {
     503: {"Retry-After": "5"},
     504: {"Retry-After": "5"},
 }
-
 # Of a thousand fields that do not fit, a person reads the first few; their names are the client's own.
 MAX_ERRORS_TOLD = 20
 MAX_PLACE = 200
@@ -87,22 +93,44 @@ def problem(
     return Problem({**(fields or {}), **content}, status_code=status, headers=headers)
 
 
+def status_of(error: OrthoRayError) -> tuple[int, str] | None:
+    """Status and title by the most special class that the table names."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+
+
 def problem_of(error: OrthoRayError, path: str) -> Problem:
-    """By the most special class that the table names."""
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            status, title = STATUS[kind]
-            name = type(error).__name__
-            return problem(
-                status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields
-            )
-    log.error("exception without a status", error=type(error).__name__)
-    return internal_problem(path)
+    found, name = status_of(error), type(error).__name__
+    if found is None:
+        log.error("exception without a status", error=name)
+        return internal_problem(path)
+    status, title = found
+    return problem(status, title, error.detail, path=path, kind=f"urn:orthoray:{name}", fields=error.fields)
 
 
 def internal_problem(path: str) -> Problem:
     """What a client hears of an error that nobody foresaw: nothing but that there was one."""
-    return problem(500, "Internal error", "Something went wrong on our side. It has been logged.", path=path)
+    return problem(500, "Internal error", INTERNAL, path=path)
+
+
+def misfits(items: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What pydantic found, as clients read it: where, and what is wrong there."""
+    return [
+        {"where": ".".join(str(part) for part in item["loc"])[:MAX_PLACE], "problem": _words(item)}
+        for item in items
+    ]
+
+
+def misfit(error: ValidationError) -> Impossible:
+    """What pydantic refuses, as an error of ours."""
+    errors = misfits(error.errors())
+    return Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors)
+
+
+def full_disk(error: OSError) -> Unavailable | None:
+    """The one failure of the system that a client is told of; None: it is another."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("The server's disk is full: nothing was stored.")
+    return None
 
 
 def _words(item: Mapping[str, Any]) -> str:
@@ -144,10 +172,7 @@ def install(app: FastAPI) -> None:
                 return await http(request, HTTPException(405))
             return problem_of(NotFound("There is nothing here: this is not an id that OrthoRay gave."), path)
         found = error.errors()
-        errors = [
-            {"where": ".".join(str(part) for part in item["loc"])[:MAX_PLACE], "problem": _words(item)}
-            for item in found[:MAX_ERRORS_TOLD]
-        ]
+        errors = misfits(found[:MAX_ERRORS_TOLD])
         first = f"{errors[0]['where']}: {errors[0]['problem']}" if errors else "The request does not fit."
         if any(item["type"] == "json_invalid" for item in error.errors()):
             return problem(400, "Malformed request", f"The body is not JSON: {first}", path=path)
@@ -160,6 +185,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Problem:
         title, detail = _HTTP.get(error.status_code, ("Error", str(error.detail)))
+        if error.status_code == 405:
+            detail = _OTHER_METHODS.get(request.url.path, detail)
         answer = problem(error.status_code, title, detail or str(error.detail), path=request.url.path)
         answer.headers.update(error.headers or {})
         if error.status_code == 405:
@@ -168,6 +195,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def system(request: Request, error: OSError) -> Problem:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return problem_of(Unavailable("The server's disk is full: nothing was stored."), request.url.path)
+        if told := full_disk(error):
+            return problem_of(told, request.url.path)
         raise error

@@ -1,6 +1,6 @@
-"""Which scope each route needs: this table alone says it.
+"""Which scope each route and each field of the graph needs: these tables alone say it.
 
-A route that does not stand here keeps the gateway from starting, and so does an entry without a route.
+A route or field that does not stand here keeps the gateway from starting, and so does an entry without one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ PUBLIC_PATHS = frozenset({"/api/ping", "/health", "/docs", "/openapi.json"})
 # One of these scopes is enough; an empty tuple: any credentials. The scope `admin` opens all.
 _ANY: tuple[str, ...] = ()
 _RESULTS = (ANALYSIS_RUN, REPORTS_READ)
+# Of the whole catalogue they show what they open: images, results, or both.
+_STAC = (IMAGERY_READ, *_RESULTS)
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /api/ping": _ANY,
     "GET /health": _ANY,
@@ -47,6 +49,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /analysis-runs": _RESULTS,
     "GET /analysis-runs/{run_id}": _RESULTS,
     "DELETE /analysis-runs/{run_id}": (ANALYSIS_RUN,),
+    "GET /analysis-runs/{run_id}/events": _RESULTS,
     "GET /analysis-runs/{run_id}/heatmap": _RESULTS,
     "GET /analysis-runs/{run_id}/index.tif": _RESULTS,
     "GET /analysis-runs/{run_id}/statistics": _RESULTS,
@@ -56,9 +59,43 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "GET /reports/{report_id}": (REPORTS_READ,),
     "GET /reports/{report_id}/pdf": (REPORTS_READ,),
     "DELETE /reports/{report_id}": (REPORTS_WRITE,),
+    "GET /stac": _STAC,
+    "GET /stac/conformance": _STAC,
+    "GET /stac/collections": _STAC,
+    "GET /stac/collections/imagery": (IMAGERY_READ,),
+    "GET /stac/collections/imagery/items": (IMAGERY_READ,),
+    "GET /stac/collections/imagery/items/{imagery_id}": (IMAGERY_READ,),
+    "GET /stac/collections/{collection_id}": _RESULTS,
+    "GET /stac/collections/{collection_id}/items": _RESULTS,
+    "GET /stac/collections/{collection_id}/items/{run_id}": _RESULTS,
+    "GET /stac/search": _STAC,
+    "POST /stac/search": _STAC,
+    "POST /graphql": _ANY,
     "GET /batches": _RESULTS,
     "GET /batches/{batch_id}": _RESULTS,
     "GET /batches/{batch_id}/files/{name}": _RESULTS,
+}
+# The same for the fields of the graph at `POST /graphql` that fetch or change anything. What they give out is seen with them.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "Query.imagery": (IMAGERY_READ,),
+    "Query.imageryList": (IMAGERY_READ,),
+    "Query.run": _RESULTS,
+    "Query.runs": _RESULTS,
+    "Query.report": (REPORTS_READ,),
+    "Query.reports": (REPORTS_READ,),
+    "Query.batch": _RESULTS,
+    "Query.batches": _RESULTS,
+    "Query.indices": (IMAGERY_READ, ANALYSIS_RUN),
+    "Imagery.runs": _RESULTS,
+    "AnalysisRun.imagery": (IMAGERY_READ,),
+    "AnalysisRun.report": (REPORTS_READ,),
+    "AnalysisRun.reports": (REPORTS_READ,),
+    "Report.run": _RESULTS,
+    "Mutation.requestAnalysis": (ANALYSIS_RUN,),
+    "Mutation.deleteRun": (ANALYSIS_RUN,),
+    "Mutation.requestReport": (REPORTS_WRITE,),
+    "Mutation.deleteReport": (REPORTS_WRITE,),
+    "Mutation.deleteImagery": (IMAGERY_WRITE,),
 }
 # What `?expand=` adds to an answer is read with the scope of its own route.
 EXPANDED: Mapping[str, tuple[str, ...]] = {"imagery": (IMAGERY_READ,), "report": (REPORTS_READ,)}
@@ -74,12 +111,16 @@ async def check_scope(request: Request) -> None:
     if path in PUBLIC_PATHS:
         return
     caller: Caller = request.state.caller
-    _check(caller, NEEDED[f"{request.method} {path}"])
+    require(caller, NEEDED[f"{request.method} {path}"])
     for name in request.query_params.get("expand", "").split(","):
-        _check(caller, EXPANDED.get(name.strip(), _ANY))
+        require(caller, EXPANDED.get(name.strip(), _ANY))
 
 
-def _check(caller: Caller, wanted: tuple[str, ...]) -> None:
+def require(caller: Caller, wanted: tuple[str, ...]) -> None:
+    """
+    Raises:
+        NotAllowed: none of the wanted scopes is held.
+    """
     if not allows(caller.scopes, wanted):
         names = " or ".join(wanted)
         raise NotAllowed(

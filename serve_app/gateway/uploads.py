@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
@@ -30,6 +30,7 @@ from orthoray.ports import MAX_FILES, MAX_PARTS, StoredFile, Upload
 from orthoray.spectral.maskfiles import is_mask
 from orthoray.storage.base import CHUNK_BYTES, Storage
 from orthoray.storage.keys import distinct_filenames
+from serve_app.gateway.problems import misfit
 
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 MAX_FIELDS = 16
@@ -80,9 +81,16 @@ class UploadFields(BaseModel):
 
 
 async def receive_upload(
-    request: Request, storage: Storage, bucket: str, tenant: str, max_bytes: int
+    request: Request,
+    storage: Storage,
+    bucket: str,
+    tenant: str,
+    max_bytes: int,
+    imagery_id: UUID | None = None,
 ) -> Upload:
     """Read the form of `POST /imagery` and store its files: all of them or none.
+
+    `imagery_id` is that of the record to be, where it has to be a certain one.
 
     Raises:
         BadInput: not a multipart form, or no file in it.
@@ -100,27 +108,46 @@ async def receive_upload(
             max_files=MAX_PARTS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
         ) as form:
             fields, files = _read_form(form)
-            names = distinct_filenames([file.filename or "" for file in files])
-            if sum(not is_mask(name) for name in names) > MAX_FILES:
-                raise _too_many()
-            imagery_id = uuid4()
-            prefix = imagery_prefix(tenant, imagery_id)
-            stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
+            return await store_upload(fields, files, storage, bucket, tenant, max_bytes, imagery_id)
     except ClientDisconnect:
         raise BadInput("The connection ended before the form did: send it again.") from None
     except HTTPException as error:  # Starlette's answer to a form that cannot be read
         if error.detail.startswith("Too many files"):
-            raise _too_many() from error
+            raise too_many_files() from error
         raise BadInput(f"The multipart form cannot be read: {error.detail}") from error
+
+
+async def store_upload(
+    fields: UploadFields,
+    files: Sequence[UploadFile],
+    storage: Storage,
+    bucket: str,
+    tenant: str,
+    max_bytes: int,
+    imagery_id: UUID | None = None,
+) -> Upload:
+    """Store the files of one imagery, by whatever way they came: all of them or none.
+
+    Raises:
+        Impossible, TooLarge, NotAnImage: as `receive_upload`.
+    """
+    gps = fields.gps()
+    names = distinct_filenames([file.filename or "" for file in files])
+    if sum(not is_mask(name) for name in names) > MAX_FILES:
+        raise too_many_files()
+    # A key of an object is written once: that of another attempt at the same record is not this one's.
+    own = uuid4()
+    prefix = imagery_prefix(tenant, own)
+    stored = await asyncio.to_thread(_store, files, names, storage, bucket, prefix, max_bytes)
     return Upload(
-        id=imagery_id,
+        id=imagery_id or own,
         files=stored,
         bands=fields.bands,
         sensor=fields.sensor,
         scale=fields.scale,
         offset=fields.offset,
         captured_at=fields.captured_at,
-        gps=fields.gps(),
+        gps=gps,
     )
 
 
@@ -140,13 +167,11 @@ def _read_form(form: FormData) -> tuple[UploadFields, list[UploadFile]]:
     try:
         fields = UploadFields.model_validate(values)
     except ValidationError as error:
-        errors = [{"where": str(item["loc"][0]), "problem": item["msg"]} for item in error.errors()]
-        raise Impossible(f"{errors[0]['where']}: {errors[0]['problem']}", errors=errors) from None
-    fields.gps()
+        raise misfit(error) from None
     return fields, files
 
 
-def _too_many() -> Impossible:
+def too_many_files() -> Impossible:
     return Impossible(
         f"One imagery has at most {MAX_FILES} files, whose bands belong together, and a mask for each: "
         "send images that stand alone in requests of their own.",

@@ -15,6 +15,9 @@ returning *
 -- name: get_imagery
 select * from imagery where tenant_id = %(tenant)s and id = %(id)s
 
+-- name: get_many_imagery
+select * from imagery where tenant_id = %(tenant)s and id = any(%(ids)s)
+
 -- name: list_imagery
 select * from imagery
 where tenant_id = %(tenant)s
@@ -82,3 +85,17 @@ limit %(limit)s
 
 -- name: forget_writes
 delete from audit_log where began_at < %(before)s
+
+-- name: seen_imagery
+-- For orthoray/item_rows.sql. Where there is no georeference, the place is the camera's. Moments are those that items show.
+from imagery cross join lateral (
+    select coalesce(bounds_wgs84[1], (gps->>'longitude')::float8) as west,
+           coalesce(bounds_wgs84[2], (gps->>'latitude')::float8) as south,
+           coalesce(bounds_wgs84[3], (gps->>'longitude')::float8) as east,
+           coalesce(bounds_wgs84[4], (gps->>'latitude')::float8) as north,
+           footprint,
+           date_trunc('milliseconds', coalesce(captured_at, 'epoch')) as since,
+           date_trunc('milliseconds', coalesce(captured_at, greatest(created_at, 'epoch'))) as until,
+           captured_at is null as undated
+) as seen
+where tenant_id = %(tenant)s

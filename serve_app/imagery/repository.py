@@ -14,6 +14,8 @@ from psycopg.types.json import Jsonb
 
 from orthoray.contracts import Imagery, Page
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries, transaction
+from orthoray.item_rows import extents, matching
+from orthoray.items import Extent, ItemQuery
 from orthoray.pages import decode_cursor, split_page
 from orthoray.ports import ImageryQuery, Write
 
@@ -42,6 +44,10 @@ class ImageryRepository:
         row = await fetch_one(self._pool, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})
         return _imagery(row) if row else None
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        values = {"tenant": tenant, "ids": list(imagery_ids)}
+        return [_imagery(row) for row in await fetch_all(self._pool, SQL["get_many_imagery"], values)]
+
     async def get_in(self, connection: Connection, tenant: str, imagery_id: UUID) -> Imagery | None:
         """The same in the caller's transaction."""
         row = await one(connection, SQL["get_imagery"], {"tenant": tenant, "id": imagery_id})
@@ -66,6 +72,16 @@ class ImageryRepository:
         )
         page, following = split_page(rows, query.limit)
         return Page[Imagery](items=[_imagery(row) for row in page], next=following)
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        rows, following = await matching(
+            self._pool, "imagery.*", SQL["seen_imagery"], {"tenant": tenant}, query
+        )
+        return Page[Imagery](items=[_imagery(row) for row in rows], next=following)
+
+    async def extent(self, tenant: str) -> Extent:
+        found = await extents(self._pool, "tenant_id", SQL["seen_imagery"], {"tenant": tenant})
+        return found.get(tenant) or Extent(count=0)
 
     async def delete(self, connection: Connection, tenant: str, imagery_id: UUID) -> Imagery | None:
         """The record as it was; None when there is none."""

@@ -14,7 +14,10 @@ from orthoray.contracts import Imagery, Page
 from orthoray.database import Connection, Pool, ping, transaction
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
+from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery
 from orthoray.keys import imagery_prefix, thumbnail_key
+from orthoray.pages import check_many
 from orthoray.ports import AnalysisPort, Caller, ImageryQuery, StoredFile, Upload, Write
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
@@ -26,6 +29,7 @@ from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadWi
 from pipelines.facts import PREVIEW_SIDE, describe
 from pipelines.readable import for_preview
 from serve_app.imagery.contents import claim, lock_imagery, release, unclaimed, use
+from serve_app.imagery.idempotency import IdempotencyKeys
 from serve_app.imagery.reconcile import ImageryShelf
 from serve_app.imagery.repository import ImageryRepository
 from serve_app.imagery.uploads import Uploads
@@ -33,7 +37,7 @@ from serve_app.imagery.uploads import Uploads
 log = structlog.get_logger(__name__)
 
 
-@per_tenant(for_all={"identify", "sweep_uploads", "reconcile", "check"})
+@per_tenant(for_all={"identify", "sweep_uploads", "sweep_claims", "reconcile", "check"})
 class ImageryService:
     """See `orthoray.ports.ImageryPort`."""
 
@@ -55,6 +59,7 @@ class ImageryService:
         self._queue = queue
         self._events = Outbox("imagery")
         self._rows = ImageryRepository(pool)
+        self._idempotency = IdempotencyKeys(pool)
         self._storage = storage
         self._bucket = bucket
         self._analysis = analysis
@@ -73,6 +78,8 @@ class ImageryService:
 
     async def register(self, tenant: str, upload: Upload) -> Imagery:
         if known := await self._rows.get(tenant, upload.id):
+            # Files of an upload that was sent again lie beside those that are catalogued.
+            await self._remove_unused(tenant, upload.id, [file.object_key for file in upload.files])
             return known
         try:
             record, thumbnail = await asyncio.to_thread(self._describe, upload)
@@ -140,8 +147,18 @@ class ImageryService:
             raise NotFound(f"There is no imagery {imagery_id}: GET /imagery lists what there is.")
         return imagery
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        check_many(imagery_ids)
+        return await self._rows.get_many(tenant, imagery_ids)
+
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
         return await self._rows.search(tenant, query)
+
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        return await self._rows.search_items(tenant, query)
+
+    async def extent(self, tenant: str) -> Extent:
+        return await self._rows.extent(tenant)
 
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         async with transaction(self._pool) as connection:
@@ -254,6 +271,21 @@ class ImageryService:
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+    async def claim_request(self, tenant: str, claim: Claim) -> Claimed:
+        return await self._idempotency.claim(tenant, claim)
+
+    async def prolong_claim(self, tenant: str, key: str, holder: UUID, fingerprint: str | None) -> str | None:
+        return await self._idempotency.prolong(tenant, key, holder, fingerprint)
+
+    async def keep_answer(self, tenant: str, key: str, subject: UUID, answer: KeptAnswer) -> None:
+        await self._idempotency.keep(tenant, key, subject, answer)
+
+    async def end_claim(self, tenant: str, key: str, holder: UUID, forget: bool) -> None:
+        await self._idempotency.end(tenant, key, holder, forget=forget)
+
+    async def sweep_claims(self) -> int:
+        return await self._idempotency.sweep()
 
     async def check(self) -> Mapping[str, str]:
         failures = await ping(self._pool, "imagery_db")

@@ -6,7 +6,6 @@ Whatever ends in the middle is taken up by completing again: every step finds wh
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from orthoray.storage.parts import (
     MAX_PART_COUNT,
     PartStore,
     StoredPart,
+    other_content,
     part_bytes_of,
     part_count_of,
     size_of_part,
@@ -44,6 +44,7 @@ from orthoray.uploads import (
     UploadPart,
     UploadWish,
 )
+from serve_app.imagery.parts import JoinedParts, bytes_of_part, check_parts, meant_digest
 
 SQL = read_queries(Path(__file__).with_name("uploads.sql"))
 LIFETIME = timedelta(days=7)
@@ -94,10 +95,14 @@ class Uploads:
                 "raise MAX_OBJECT_BYTES.",
                 max_bytes=self._max_bytes,
             )
-        upload_id, filename = uuid4(), safe_filename(wish.filename)
+        upload_id, filename = wish.id or uuid4(), safe_filename(wish.filename)
         key = imagery_key(tenant, upload_id, filename)
         async with transaction(self._pool) as connection:
             await connection.execute(SQL["lock_uploads_of_tenant"], {"tenant": tenant})
+            if wish.id and (
+                row := await one(connection, SQL["get_upload"], {"tenant": tenant, "id": wish.id})
+            ):
+                return await self._told(row, await self._there(row), 1, MAX_PARTS_SHOWN)
             counted = await one(connection, SQL["count_open_uploads"], {"tenant": tenant})
             if counted and counted["uploads"] >= self._max_open:
                 raise WrongState(
@@ -217,12 +222,6 @@ class Uploads:
 
     async def _catalogued(self, tenant: str, row: DictRow, completion: UploadCompletion) -> Imagery:
         sha256 = await self._joined(row, completion)
-        for wanted in filter(None, (completion.sha256, row["sha256"])):
-            if wanted != sha256:
-                raise Impossible(
-                    "The file that arrived is not the one that was meant, for its SHA-256 differs: upload it again.",
-                    sha256=sha256,
-                )
         file = StoredFile(
             filename=row["filename"],
             object_key=row["object_key"],
@@ -233,23 +232,47 @@ class Uploads:
         return await self._register(tenant, upload)
 
     async def _joined(self, row: DictRow, completion: UploadCompletion) -> str:
-        """The SHA-256 of the object, made of its parts unless that was done before."""
+        """The SHA-256 of the object, made of its parts unless that was done before.
+
+        Raises:
+            WrongState: it is not what was meant, and there are parts to be sent again.
+        """
+        meant = meant_digest(row, completion)
         parts = await self._received(row)
-        if parts is not None and not await self._is_whole(row):
-            _check(parts, row, completion)
+        if parts is not None:
+            check_parts(parts, row, completion, self._parts.knows_digests)
             digest = await asyncio.to_thread(
-                self._parts.complete, self._bucket, row["object_key"], row["token"], parts
+                self._parts.complete, self._bucket, row["object_key"], row["token"], parts, meant
             )
             if digest is not None:
                 return digest
-        return await asyncio.to_thread(self._digest, row["object_key"])
+        digest = await asyncio.to_thread(self._object(row).digest)
+        wrong = await asyncio.to_thread(self._object(row).wrong_parts, completion)
+        if wrong or meant not in {None, digest}:
+            await self._part_again(row, wrong)
+            raise other_content(digest, wrong)
+        return digest
+
+    async def _part_again(self, row: DictRow, wrong: list[int]) -> None:
+        """Make parts of an object again, but for the wrong ones, so that these can be sent again."""
+        token = await asyncio.to_thread(self._object(row).part_again, self._parts, wrong)
+        values = {"id": row["id"], "before": row["token"], "token": token}
+        async with transaction(self._pool) as connection:
+            taken = await one(connection, SQL["replace_token"], values)
+        if taken is None:
+            raise WrongState("The upload has ended in this moment.")
+        # Should this process die here, the parts are there, and joining them replaces the object.
+        await asyncio.to_thread(self._storage.delete, self._bucket, row["object_key"])
+
+    def _object(self, row: DictRow) -> JoinedParts:
+        return JoinedParts(self._storage, self._bucket, row)
 
     async def _there(self, row: DictRow) -> list[StoredPart]:
         """The parts that need not be sent: all when they have been joined and only the record is missing."""
         parts = await self._received(row)
         if parts is None and await self._is_whole(row):
             count = part_count_of(row["size_bytes"], row["part_bytes"])
-            parts = [StoredPart(number, _wanted(row, number), "") for number in range(1, count + 1)]
+            parts = [StoredPart(number, bytes_of_part(row, number), "") for number in range(1, count + 1)]
         return parts or []
 
     async def _received(self, row: DictRow) -> list[StoredPart] | None:
@@ -265,12 +288,6 @@ class Uploads:
         except NotFound:
             return False
         return bool(size == row["size_bytes"])
-
-    def _digest(self, key: str) -> str:
-        digest = hashlib.sha256()
-        for piece in self._storage.iter_range(self._bucket, key):
-            digest.update(piece)
-        return digest.hexdigest()
 
     async def _known(self, tenant: str, row: DictRow) -> Imagery:
         """The answer of an upload that has ended."""
@@ -336,7 +353,7 @@ class Uploads:
         self, row: Mapping[str, Any], parts: list[StoredPart], first: int, limit: int
     ) -> PartedUpload:
         count = part_count_of(row["size_bytes"], row["part_bytes"])
-        there = {part.number: part for part in parts if part.size == _wanted(row, part.number)}
+        there = {part.number: part for part in parts if part.size == bytes_of_part(row, part.number)}
         numbers = range(first, min(first + limit, count + 1)) if row["status"] == "open" else range(0)
         shown = await asyncio.to_thread(
             lambda: [self._part(row, number, there.get(number)) for number in numbers]
@@ -355,43 +372,11 @@ class Uploads:
         url = self._parts.url(self._bucket, row["object_key"], row["token"], number, URL_SECONDS)
         return UploadPart(
             number=number,
-            size_bytes=_wanted(row, number),
+            size_bytes=bytes_of_part(row, number),
             url=url or f"/imagery/uploads/{row['id']}/parts/{number}",
             received=there is not None,
             etag=there.etag if there else None,
         )
-
-
-def _wanted(row: Mapping[str, Any], number: int) -> int:
-    return size_of_part(number, row["size_bytes"], row["part_bytes"])
-
-
-def _check(parts: list[StoredPart], row: Mapping[str, Any], completion: UploadCompletion) -> None:
-    """
-    Raises:
-        WrongState: parts are missing, too long or short, or others than the caller knows.
-    """
-    there = {part.number: part for part in parts}
-    count = part_count_of(row["size_bytes"], row["part_bytes"])
-    wrong = [
-        number
-        for number in range(1, count + 1)
-        if number not in there or there[number].size != _wanted(row, number)
-    ]
-    if extra := sorted(number for number in there if number > count):
-        raise WrongState(f"The file has {count} parts, and part {extra[0]} is there too: begin a new upload.")
-    if wrong:
-        raise WrongState(
-            f"{len(wrong)} of {count} parts are missing or not as long as they should be, the first is part "
-            f"{wrong[0]}: GET the upload for fresh addresses, send them and complete again.",
-            missing_parts=wrong[:100],
-        )
-    for known in completion.parts or ():
-        if known.number > count or there[known.number].etag != known.etag.strip('"'):
-            raise WrongState(
-                f"Part {known.number} is not the one that you sent, by its etag: send it again and complete again.",
-                missing_parts=[known.number],
-            )
 
 
 def _some(pending: Iterator[Any], count: int) -> list[Any]:

@@ -31,6 +31,9 @@ returning *
 update uploads set expires_at = now() + %(lifetime)s
 where id = %(id)s and status = 'open' and expires_at < now() + %(lifetime)s - interval '1 hour'
 
+-- name: replace_token
+update uploads set token = %(token)s where id = %(id)s and token = %(before)s and status = 'open' returning id
+
 -- name: end_upload
 update uploads set status = %(status)s, error = %(error)s, expires_at = now() + %(lifetime)s
 where id = %(id)s and status = 'open'

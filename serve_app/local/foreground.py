@@ -170,6 +170,7 @@ def _show_links(running: Running, settings: Settings, ends_by: str, notes: Conso
     lines = {
         "API": running.url,
         "API docs": f"{running.url}/docs",
+        **({"gRPC": _grpc_address(settings)} if settings.grpc_port else {}),
         "API key": "none needed (AUTH_MODE=none)" if settings.auth_mode == "none" else running.api_key_file,
         "Ray dashboard": f"{running.dashboard} (asks for the token in {settings.orthoray_home / 'ray-token'})"
         if running.dashboard
@@ -185,6 +186,12 @@ def _show_links(running: Running, settings: Settings, ends_by: str, notes: Conso
             f'curl -H "X-API-Key: $(cat {running.api_key_file})" -F file=@field.jpg {running.url}/imagery'
         )
         notes.print(f"\n  Try            {command}", soft_wrap=True)
+
+
+def _grpc_address(settings: Settings) -> str:
+    if settings.serve_ingress == "haproxy":
+        return f"{settings.gateway_host}:{settings.grpc_port}"
+    return f"port {settings.grpc_port} on all addresses"
 
 
 def start_detached(settings: Settings, *, with_s3: bool, demo: bool, notes: Console) -> None:

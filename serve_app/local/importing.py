@@ -23,7 +23,7 @@ from rich.progress import (
 
 from orthoray.contracts import DEFAULT_TENANT, digest_of_assets
 from orthoray.database import open_pool
-from orthoray.errors import BadInput, ConfigurationError, OrthoRayError
+from orthoray.errors import BadInput, ConfigurationError, OrthoRayError, WrongState
 from orthoray.keys import imagery_key
 from orthoray.ports import MAX_FILES, AnalysisPort, StoredFile, Upload
 from orthoray.queue import Queue
@@ -200,7 +200,12 @@ async def _import_by_parts(catalogue: _Catalogue, path: Path, wish: UploadWish, 
     except ExceptionGroup as failures:
         # Several parts fail for one reason, and what people want to read is that.
         raise failures.exceptions[0] from failures
-    await uploads.complete(DEFAULT_TENANT, upload.id, UploadCompletion(sha256=wish.sha256))
+    try:
+        await uploads.complete(DEFAULT_TENANT, upload.id, UploadCompletion(sha256=wish.sha256))
+    except WrongState as error:
+        if "sha256" in error.fields:  # the file has changed meanwhile, and nobody knows in which part
+            await uploads.abort(DEFAULT_TENANT, upload.id)
+        raise
 
 
 async def _send(

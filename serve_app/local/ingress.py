@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from serve_app.local.processes import command_line, end_process, free_ports
+from serve_app.rpc.limits import grpc_environment
 
 # What it was forwarding is lost either way, for the Ray behind it is gone.
 _STOP_STEPS = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
@@ -22,16 +23,17 @@ _STOP_STEPS = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 
 def ingress_environment(ingress: str) -> Mapping[str, str]:
     """What every node of a cluster, and whoever joins it, must find in the environment before Ray is imported."""
-    return {"RAY_SERVE_ENABLE_HA_PROXY": "1" if ingress == "haproxy" else "0"}
+    return {"RAY_SERVE_ENABLE_HA_PROXY": "1" if ingress == "haproxy" else "0", **grpc_environment()}
 
 
 def haproxy_environment(folder: Path) -> Mapping[str, str]:
     """What keeps the HAProxy of this installation apart from all others on the machine.
 
     Names are short, because Ray puts the node's id of 56 characters before them, and a socket's path has at most 107 bytes. The
-    ports of its statistics, which are open on all addresses and cannot be closed, are free ones.
+    ports of its statistics, and of Serve's own proxy of gRPC behind it, are free ones: they are open on all addresses and cannot
+    be closed.
     """
-    statistics, metrics = free_ports(2)
+    statistics, metrics, grpc = free_ports(3)
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "c"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "a"),
@@ -40,6 +42,7 @@ def haproxy_environment(folder: Path) -> Mapping[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "s"),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(grpc),
     }
 
 

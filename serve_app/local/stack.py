@@ -176,13 +176,14 @@ def _only_one(home: Path) -> Iterator[None]:
 def _check_ports(settings: Settings, patience_s: float) -> None:
     """`patience_s` is how long ports may still be taken: Ray's processes outlive a killed stack by some seconds."""
     wanted = {"GATEWAY_PORT": (settings.gateway_host, settings.gateway_port)}
+    if settings.grpc_port:
+        wanted["GRPC_PORT"] = ("0.0.0.0", settings.grpc_port)  # noqa: S104 - Serve's proxy knows no other
     if not settings.ray_address:
         wanted["RAY_DASHBOARD_PORT"] = ("127.0.0.1", settings.ray_dashboard_port)
     deadline = time.monotonic() + patience_s
-    if len({port for _, port in wanted.values()}) < len(wanted):
-        raise ConfigurationError(
-            f"GATEWAY_PORT and RAY_DASHBOARD_PORT are both {settings.gateway_port}: give each its own."
-        )
+    for port, named in _by_port(wanted).items():
+        if len(named) > 1:
+            raise ConfigurationError(f"{named[0]} and {named[1]} are both {port}: give each its own.")
     for name, (host, port) in wanted.items():
         while (error := listening_error(host, port)) is not None:
             if error.errno == errno.EACCES:
@@ -198,6 +199,13 @@ def _check_ports(settings: Settings, patience_s: float) -> None:
                     f"Port {port} is in use by another program: stop it, or choose another with {name}={port + 1}."
                 )
             time.sleep(0.2)
+
+
+def _by_port(wanted: Mapping[str, tuple[str, int]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name, (_, port) in wanted.items():
+        found.setdefault(port, []).append(name)
+    return found
 
 
 def _databases(settings: Settings, home: Path, stack: ExitStack, step: Step) -> Mapping[str, str]:
@@ -334,6 +342,7 @@ def _ray_and_serve(
 
     from orthoray.remote import APPLICATION
     from serve_app.app import application
+    from serve_app.rpc.server import grpc_options
 
     stack.callback(_quietly, ray.shutdown)
     if settings.ray_address:
@@ -366,7 +375,9 @@ def _ray_and_serve(
         stack.callback(_quietly, serve.shutdown)
     quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
     serve.start(
-        http_options=HTTPOptions(host=settings.gateway_host, port=settings.gateway_port), logging_config=quiet
+        http_options=HTTPOptions(host=settings.gateway_host, port=settings.gateway_port),
+        grpc_options=grpc_options(settings.grpc_port) if settings.grpc_port else None,
+        logging_config=quiet,
     )
     try:
         serve.run(application(settings, dsns), name=APPLICATION, route_prefix="/", logging_config=quiet)

@@ -29,6 +29,7 @@ class ReportDeployment(ServiceDeployment):
             config.storage.reports,
             imagery=remote_by_name("imagery-service", ImageryPort),
             analysis=remote_by_name("analysis-service", AnalysisPort),
+            callbacks=config.callbacks,
             max_attempts=config.max_attempts,
             max_waiting=config.max_waiting,
         )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
-from orthoray.contracts import AnalysisRun, Language, Page, Priority, Report, RunStatus
+from orthoray.contracts import AnalysisRun, CallbackStatus, Language, Page, Priority, Report, RunStatus
 from orthoray.database import Connection, Pool, fetch_all, fetch_one, one, read_queries
 from orthoray.keys import report_id
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import decode_cursor, split_page, split_pages
+from orthoray.ports import CallbackOrder
 from orthoray.room import refuse_if_full
+from orthoray.standings import Standing
 from orthoray.turns import job_priority, turn_parameters
 
 SQL = read_queries(Path(__file__).with_name("queries.sql"))
@@ -37,7 +42,13 @@ class ReportRepository:
         self._pool = pool
 
     async def request(
-        self, connection: Connection, tenant: str, run: AnalysisRun, language: Language, priority: Priority
+        self,
+        connection: Connection,
+        tenant: str,
+        run: AnalysisRun,
+        language: Language,
+        priority: Priority,
+        callback: str | None = None,
     ) -> tuple[Report, int, datetime] | None:
         """The report, queued, the priority of its job, and since when; None when there is one already that has not failed."""
         row = await one(
@@ -52,6 +63,7 @@ class ReportRepository:
                 "heatmap_key": run.heatmap_key,
                 "stats": Json(run.stats),
                 "conclusion": run.conclusion,
+                "callback": callback,
             },
         )
         if row is None:
@@ -79,6 +91,28 @@ class ReportRepository:
         )
         page, following = split_page(rows, limit)
         return Page[Report](items=[Report.model_validate(row) for row in page], next=following)
+
+    async def get_many(self, tenant: str, reports: Sequence[UUID]) -> list[Report]:
+        values = {"tenant": tenant, "ids": list(reports)}
+        rows = await fetch_all(self._pool, SQL["get_many_reports"], values)
+        return [Report.model_validate(row) for row in rows]
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        values = {
+            "tenant": tenant,
+            "limit": limit,
+            "run_ids": list(set(run_ids)),
+            "status": status,
+            **decode_cursor(token),
+        }
+        rows = await fetch_all(self._pool, SQL["list_reports_of_runs"], values)
+        pages = split_pages(rows, "analysis_run_id", run_ids, limit)
+        return {
+            run_id: Page[Report](items=[Report.model_validate(row) for row in page], next=following)
+            for run_id, (page, following) in pages.items()
+        }
 
     async def delete(self, connection: Connection, tenant: str, report: UUID) -> bool:
         return await one(connection, SQL["delete_report"], {"tenant": tenant, "id": report}) is not None
@@ -125,6 +159,27 @@ class ReportRepository:
             return None
         keys = {row["report_key"]} if row["report_key"] else set()
         return keys, row["number"] if row["status"] in {"queued", "processing"} else 0
+
+    async def standings(self, ids: Sequence[UUID]) -> list[Standing]:
+        rows = await fetch_all(self._pool, SQL["standings"], {"ids": list(ids)})
+        return [Standing.model_validate(row) for row in rows]
+
+    async def set_callback(self, connection: Connection, tenant: str, report: UUID, callback: str) -> bool:
+        """Have the end of a report told that tells nobody yet; whether it was open still."""
+        values = {"tenant": tenant, "id": report, "callback": callback}
+        return await one(connection, SQL["set_callback"], values) is not None
+
+    async def set_callback_event(self, connection: Connection, report: UUID, event: dict[str, Any]) -> None:
+        await connection.execute(SQL["set_callback_event"], {"id": report, "event": json.dumps(event)})
+
+    async def start_callback(self, connection: Connection, report: UUID) -> CallbackOrder | None:
+        row = await one(connection, SQL["start_callback"], {"id": report})
+        return CallbackOrder.model_validate(row) if row else None
+
+    async def end_callback(
+        self, connection: Connection, report: UUID, status: CallbackStatus, error: str | None
+    ) -> None:
+        await one(connection, SQL["end_callback"], {"id": report, "status": status, "error": error})
 
     async def census(self) -> dict[RunStatus, int]:
         rows = await fetch_all(self._pool, SQL["count_open_reports"], {})

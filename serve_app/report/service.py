@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 
+from actors.metrics import FAILURES
 from orthoray import attempts
 from orthoray.attempts import MAX_ATTEMPTS, Ending
+from orthoray.callbacks import CallbackPolicy, callback_status, check_callback, host_of
 from orthoray.contracts import Page, Priority, Report, ReportRequest, RunStatus
 from orthoray.database import Connection, Pool, ping, transaction
-from orthoray.errors import NotFound, OrthoRayError, Unavailable, WrongState
+from orthoray.errors import REASONS, NotFound, OrthoRayError, Unavailable, WrongState
 from orthoray.events import Outbox
 from orthoray.keys import report_id, report_key
-from orthoray.ports import AnalysisPort, ImageryPort, ReportOrder
+from orthoray.pages import check_many
+from orthoray.ports import AnalysisPort, CallbackOrder, ImageryPort, ReportOrder
 from orthoray.queue import Queue
 from orthoray.reconciling import Reconciled, ReconcileOrder, reconcile
 from orthoray.room import MAX_WAITING, hold_queue
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
-from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT
+from orthoray.tasks import CLEAN_UP_REPORT, RENDER_REPORT, TELL_CALLBACK_OF_REPORT
 from orthoray.tenants import ALL_TENANTS, per_tenant
 from pipelines.wording import in_language
 from serve_app.report.reconcile import ReportShelf
 from serve_app.report.repository import ReportRepository, Started
 
+FINAL = {"report.completed", "report.failed"}
+
 log = structlog.get_logger(__name__)
 
 
-@per_tenant(for_all={"start_report", "complete_report", "end_attempt", "census", "reconcile", "check"})
+_OF_WORKERS = {
+    "start_report",
+    "is_wanted",
+    "complete_report",
+    "end_attempt",
+    "start_callback",
+    "end_callback",
+    "standings",
+    "census",
+    "reconcile",
+    "check",
+}
+
+
+@per_tenant(for_all=_OF_WORKERS)
 class ReportService:
     """See `orthoray.ports.ReportPort`."""
 
@@ -43,6 +63,7 @@ class ReportService:
         *,
         imagery: ImageryPort,
         analysis: AnalysisPort,
+        callbacks: CallbackPolicy | None = None,
         max_attempts: int = MAX_ATTEMPTS,
         max_waiting: int = MAX_WAITING,
     ) -> None:
@@ -54,10 +75,12 @@ class ReportService:
         self._bucket = bucket
         self._imagery = imagery
         self._analysis = analysis
+        self._callbacks = callbacks
         self._max_attempts = max_attempts
         self._max_waiting = max_waiting
 
     async def create(self, tenant: str, request: ReportRequest, priority: Priority = "high") -> Report:
+        check_callback(request.callback, self._callbacks)
         run = await self._analysis.get(tenant, request.analysis_run_id)
         if run.status != "completed":
             raise WrongState(
@@ -69,13 +92,16 @@ class ReportService:
             report = None
             await hold_queue(connection, tenant)
             made = await self._rows.request(
-                connection, tenant, in_language(run, language), language, priority
+                connection, tenant, in_language(run, language), language, priority, request.callback
             )
             if made:
                 await self._rows.refuse_if_full(connection, tenant, self._max_waiting)
                 report, place, since = made
                 await RENDER_REPORT.defer(self._queue, connection, priority=place, report_id=str(report.id))
                 await self._tell(connection, "report.requested", report, tenant, since)
+            elif request.callback:
+                known = report_id(run.id, language)
+                await self._rows.set_callback(connection, tenant, known, request.callback)
         try:
             await self._analysis.get(tenant, run.id)
         except NotFound:  # deleted in this moment; its clean-up may not have seen this report
@@ -83,7 +109,14 @@ class ReportService:
             raise
         except Unavailable:
             pass  # the report is queued, and that is what the client asked for
-        return report or await self.get(tenant, report_id(run.id, language))
+        report = report or await self.get(tenant, report_id(run.id, language))
+        if request.callback and report.callback not in {None, request.callback}:
+            raise WrongState(
+                "The end of this report is told to another URL already, and to one only: GET the report until it is "
+                "completed, or DELETE it and ask for it again.",
+                report_id=str(report.id),
+            )
+        return report
 
     async def get(self, tenant: str, report_id: UUID) -> Report:
         report = await self._rows.get(tenant, report_id)
@@ -95,6 +128,16 @@ class ReportService:
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]:
         return await self._rows.search(tenant, limit, token, run_id, status)
+
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        check_many(report_ids)
+        return await self._rows.get_many(tenant, report_ids)
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        check_many(run_ids, limit)
+        return await self._rows.search_of_runs(tenant, run_ids, limit, token, status)
 
     async def delete(self, tenant: str, report_id: UUID) -> None:
         async with transaction(self._pool) as connection:
@@ -133,35 +176,48 @@ class ReportService:
                     await self._clean_up_later(connection, tenant, report_id)
 
     async def start_report(self, report_id: UUID) -> ReportOrder | None:
+        order, gave_up = await self._start(report_id)
+        if gave_up:
+            # The worker counts other failures; here it may be its own deaths that ended the report.
+            FAILURES.inc(1, {"kind": "report", "reason": gave_up})
+        return order
+
+    async def _start(self, report_id: UUID) -> tuple[ReportOrder | None, str | None]:
+        """The order, or the word for why the report was given up, or neither."""
         known = await self._rows.find(report_id)
         if known is None:
-            return None
+            return None, None
         try:
             run = await self._analysis.get(known.tenant, known.report.analysis_run_id)
             imagery = await self._imagery.get(known.tenant, run.imagery_id)
         except NotFound:
             await self._fail_without_run(report_id)
-            return None
+            return None, REASONS[NotFound]
         async with transaction(self._pool) as connection:
             known = await self._rows.lock(connection, report_id)
             if known is None or known.report.status not in {"queued", "processing"}:
-                return None
+                return None, None
             found = await attempts.tally(connection, report_id, known.numbered_from)
             if reason := attempts.given_up("report", found, self._max_attempts, known.report.last_error):
                 await self._fail(connection, known, reason)
-                return None
+                return None, attempts.code_of(found, self._max_attempts)
             started = await self._rows.start(connection, report_id)
             assert started is not None, "it is locked"
             await attempts.begin(connection, report_id, started.attempt)
-        return ReportOrder(
+        order = ReportOrder(
             report=started.report, run=run, imagery=imagery, tenant=started.tenant, attempt=started.attempt
         )
+        return order, None
 
     async def _fail_without_run(self, report_id: UUID) -> None:
         async with transaction(self._pool) as connection:
             known = await self._rows.lock(connection, report_id)
             if known and known.report.status in {"queued", "processing"}:
                 await self._fail(connection, known, "The analysis run has been deleted.")
+
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        known = await self._rows.find(report_id)
+        return known is not None and known.report.status == "processing" and known.attempt == attempt
 
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         async with transaction(self._pool) as connection:
@@ -229,7 +285,7 @@ class ReportService:
         **data: str,
     ) -> None:
         """Write an event, which bears what every event of a report does; the occasion of the last one is its end."""
-        await self._events.emit(
+        event = await self._events.emit(
             connection,
             kind,
             report.id,
@@ -239,6 +295,23 @@ class ReportService:
             language=report.language,
             **data,
         )
+        if report.callback and kind in FINAL:
+            await self._rows.set_callback_event(connection, report.id, event)
+            host = host_of(report.callback)
+            await TELL_CALLBACK_OF_REPORT.defer(
+                self._queue, connection, report_id=str(report.id), tenant=tenant, host=host
+            )
+
+    async def start_callback(self, report_id: UUID) -> CallbackOrder | None:
+        async with transaction(self._pool) as connection:
+            return await self._rows.start_callback(connection, report_id)
+
+    async def end_callback(self, report_id: UUID, error: str | None, given_up: bool) -> None:
+        async with transaction(self._pool) as connection:
+            await self._rows.end_callback(connection, report_id, callback_status(error, given_up), error)
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return await self._rows.standings(report_ids)
 
     async def census(self) -> Mapping[RunStatus, int]:
         return await self._rows.census()

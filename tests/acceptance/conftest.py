@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 from collector import Collector, collector
+from lanes import in_groups
 from other_old import write_other_old
 from stack import MAX_UPLOAD_BYTES, TOKENS, Stack
+
+# For a test that finds no stack and starts one, on a slow machine.
+WITH_A_START_S = 600
 
 
 class Slot:
@@ -85,22 +90,23 @@ def open_stack(slot: Slot) -> Stack:
 
 
 @pytest.fixture
-def haproxy_stack(slot: Slot) -> Stack:
-    """`orthoray up` in the foreground, with HAProxy before the gateway."""
-    return slot.take("haproxy", lambda: Stack({"SERVE_INGRESS": "haproxy"}), Stack.start)
-
-
-@pytest.fixture
 def s3_stack(slot: Slot) -> Stack:
-    """`orthoray up --s3` in the foreground."""
-    return slot.take("s3", Stack, lambda stack: stack.start("--s3"))
+    """`orthoray up --s3` in the foreground, with HAProxy before the gateway, and gRPC."""
+    settings = {"SERVE_INGRESS": "haproxy"}
+    return slot.take("s3", lambda: Stack(settings, grpc=True), lambda stack: stack.start("--s3"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that share a stack run one after another."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(WITH_A_START_S))
+    in_groups(items, here)
 
-    def stack_of(item: pytest.Item) -> int:
-        names = getattr(item, "fixturenames", ())
-        return 2 if "open_stack" in names else 1 if "s3_stack" in names else 0
 
-    items.sort(key=stack_of)
+@pytest.fixture(autouse=True)
+def _free_the_machine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A stack that no further test of its process wants takes memory from the others."""
+    yield
+    if request.node.get_closest_marker("ends_stack"):
+        request.getfixturevalue("slot").clear()

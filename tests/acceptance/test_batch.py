@@ -8,13 +8,10 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
 from batches import write_images
 from journey import upload
 from scenes import photo
 from stack import Stack, eventually
-
-pytestmark = pytest.mark.timeout(400)
 
 IMAGES = 24
 PREFIX = "s3://imagery/2026/"

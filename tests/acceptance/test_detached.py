@@ -1,17 +1,16 @@
-"""What an operator does with a stack that runs in the background: look, import, start it twice by mistake."""
+"""What an operator does with a stack that runs in the background: look, import, send much, start it twice by mistake."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from journey import finished, start_run
 from rasters import UTM, fields, write_bands
-from scenes import multispectral_scene, photo
+from scenes import multispectral_scene, photo, write_tiff
 from stack import Stack
-
-pytestmark = pytest.mark.timeout(240)
 
 
 def test_status_says_where_it_serves(open_stack: Stack) -> None:
@@ -78,3 +77,15 @@ def test_import_of_nothing(open_stack: Stack, tmp_path: Path) -> None:
         answer = open_stack.run("import", str(path))
         assert answer.returncode == 1
         assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
+
+
+def test_a_file_of_200_megabytes(open_stack: Stack, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    bands = random.integers(1, 10_000, (4, 5000, 5000), dtype=np.uint16)
+    path = write_tiff(tmp_path / "big.tif", bands, names=("red", "green", "blue", "nir"))
+    with open_stack.client() as api, path.open("rb") as file:
+        started = time.monotonic()
+        answer = api.post("/imagery", files={"file": ("big.tif", file)})
+        assert answer.status_code == 201, answer.text
+        assert time.monotonic() - started < 40
+    assert answer.json()["size_bytes"] == path.stat().st_size

@@ -15,8 +15,6 @@ from pypdf import PdfReader
 from scenes import PIXEL_M, Scene, multispectral_scene, photo
 from stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:

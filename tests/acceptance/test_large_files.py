@@ -1,99 +1,17 @@
-"""Large files in parts, clients that disconnect, and what the doctor says of it all."""
+"""Large files in parts, and what the doctor says of it all. Clients that disconnect: tests/faults."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2
-import pytest
-from journey import finished, start_run, stored_files
 from memory import watched
 from parts import begin, big_tiff, complete, send
-from scenes import photo
-from stack import Stack, eventually
-
-pytestmark = pytest.mark.timeout(280)
+from stack import Stack
 
 MEGABYTE = 1_000_000
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@pytest.fixture
-def s3_api(s3_stack: Stack) -> Iterator[httpx2.Client]:
-    with s3_stack.client() as client:
-        yield client
-
-
-def broken_off(stack: Stack, method: str, path: str, body: bytes, length: int, kind: str) -> None:
-    """A client that says it will send `length` bytes, sends `body`, and is gone."""
-    url = urlsplit(stack.url)
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {url.netloc}\r\nX-API-Key: {stack.key}\r\n"
-        f"Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
-    )
-    with socket.create_connection((url.hostname, url.port), timeout=30) as client:
-        client.sendall(head.encode() + body)
-
-
-def test_a_client_that_disconnects_and_comes_back(stack: Stack, api: httpx2.Client, tmp_path: Path) -> None:
-    path = big_tiff(tmp_path / "field.tif", 2500)  # 18.8 MB, three parts
-    upload = begin(api, path, bands="R,G,B")
-    place = f"/imagery/uploads/{upload['id']}"
-    send(api, path, upload, 2)
-    for number in (1, 2):
-        part = upload["parts"][number - 1]
-        broken_off(
-            stack, "PUT", part["url"], b"\1" * MEGABYTE, part["size_bytes"], "application/octet-stream"
-        )
-    for _ in range(3):
-        known = api.get(place).json()
-        assert [part["received"] for part in known["parts"]] == [False, True, False]
-    assert api.post(f"{place}/complete").status_code == 409
-    send(api, path, upload)
-    send(api, path, upload, 1)
-    imagery = complete(api, upload, sha256=sha256(path))
-    for _ in range(2):
-        assert complete(api, upload) == imagery
-    assert imagery["sha256"] == sha256(path)
-    assert imagery["bands"] == {"R": 1, "G": 2, "B": 3}
-    run = start_run(api, imagery["id"], "NDVI_emp")
-    finished(api, f"/analysis-runs/{run['id']}")
-    assert api.delete(f"/imagery/{imagery['id']}").status_code == 204
-
-
-def test_posts_that_break_off_and_are_repeated(stack: Stack, api: httpx2.Client) -> None:
-    content, name = photo(seed=77), f"{uuid4()}.jpg"
-    form = (
-        f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
-        + content
-        + b"\r\n--x--\r\n"
-    )
-    storage = stack.home / "storage"
-    for cut in (10, len(form) // 2, len(form) - 3):
-        broken_off(stack, "POST", "/imagery", form[:cut], len(form), "multipart/form-data; boundary=x")
-    records = []
-    for _ in range(3):
-        answer = api.post("/imagery", files={"file": (name, content)})
-        assert answer.status_code == 201, answer.text
-        records.append(answer.json())
-    assert len({record["id"] for record in records}) == 3
-    assert len({record["object_key"] for record in records}) == 1
-    assert len(stored_files(storage / "imagery", name)) == 1, "the cut ones and the copies left nothing"
-    for left in (2, 1, 0):
-        assert api.delete(f"/imagery/{records[left]['id']}").status_code == 204
-        assert len(stored_files(storage / "imagery", name)) == (1 if left else 0)
-        if left:
-            assert api.get(f"/imagery/{records[0]['id']}/content").content == content
 
 
 def test_600_megabytes_in_parts_take_little_memory(stack: Stack, api: httpx2.Client, tmp_path: Path) -> None:
@@ -136,27 +54,3 @@ def test_the_doctor(stack: Stack, api: httpx2.Client) -> None:
     cured = stack.run("doctor", "--fix")
     assert cured.returncode == 0, cured.stdout
     assert not orphan.parent.exists()
-
-
-def test_parts_go_straight_to_s3(s3_stack: Stack, s3_api: httpx2.Client, tmp_path: Path) -> None:
-    path = big_tiff(tmp_path / "field.tif", 4900)  # 72 MB
-    upload = begin(s3_api, path, sha256=sha256(path))
-    assert all(part["url"].startswith("http://127.0.0.1:") for part in upload["parts"])
-    send(s3_api, path, upload, 1, 2)
-    send(s3_api, path, upload)
-    imagery = complete(s3_api, upload)
-    assert complete(s3_api, upload) == imagery
-    content = hashlib.sha256(s3_api.get(f"/imagery/{imagery['id']}/content").content).hexdigest()
-    assert content == imagery["sha256"] == sha256(path)
-    other = big_tiff(tmp_path / "other.tif", 4900, mark=2)
-    for count in ("1 imported", "1 there already"):
-        answer = s3_stack.run("import", str(other))
-        assert count in answer.stderr, answer.stderr
-    run = start_run(s3_api, imagery["id"], "NDVI_emp")
-    finished(s3_api, f"/analysis-runs/{run['id']}")
-    doctor = s3_stack.run("doctor", "--grace", "0")
-    assert doctor.returncode == 0, doctor.stdout
-    aborted = begin(s3_api, path)
-    send(s3_api, path, aborted, 1)
-    assert s3_api.delete(f"/imagery/uploads/{aborted['id']}").status_code == 204
-    eventually(lambda: s3_stack.run("doctor", "--grace", "0").returncode == 0, 30, "all is well")

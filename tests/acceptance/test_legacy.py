@@ -16,8 +16,6 @@ from PIL import Image
 from scenes import photo
 from stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 IMAGERY_FIELDS = {"id", "original_filename", "bucket", "object_key", "content_type", "status"}
 RUN_FIELDS = {
     "id",

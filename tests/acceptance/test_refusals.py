@@ -18,8 +18,6 @@ from PIL import Image
 from scenes import multispectral_scene, photo, write_tiff
 from stack import MAX_UPLOAD_BYTES, Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 # Of the machine's folders, of Python, and of the parts behind the gateway.
 SECRETS = re.compile(
     r"/home|/tmp|/usr|/var|\.py\b|Traceback|File \"|psycopg|rasterio|SELECT |ray::", re.IGNORECASE

@@ -12,8 +12,6 @@ from stack import Stack, eventually
 
 from serve_app.local.processes import port_is_free
 
-pytestmark = pytest.mark.timeout(280)
-
 
 def ports_are_free(stack: Stack) -> bool:
     return all(port_is_free("127.0.0.1", port) for port in (stack.port, stack.dashboard_port))
@@ -44,6 +42,7 @@ def test_sigterm_to_the_whole_group_ends_everything_and_the_data_stay(stack: Sta
         finished(api, f"/analysis-runs/{start_run(api, imagery['id'])['id']}")
 
 
+@pytest.mark.ends_stack
 def test_the_stack_ends_by_itself_when_the_foreground_process_is_killed(stack: Stack) -> None:
     assert stack.process is not None
     os.kill(stack.process.pid, signal.SIGKILL)

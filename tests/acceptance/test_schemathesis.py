@@ -19,7 +19,7 @@ SECONDS = 40
 EXCLUDED = "positive_data_acceptance"
 OPTIONS = (
     f"--checks all --exclude-checks {EXCLUDED} --max-time {SECONDS} --max-examples 8 --request-timeout 60 "
-    "--continue-on-failure --no-shrink --generation-deterministic --generation-database none "
+    "--continue-on-failure --no-shrink --generation-deterministic "
     "--suppress-health-check all --warnings off --no-color"
 )
 

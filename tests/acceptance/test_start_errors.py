@@ -10,8 +10,6 @@ from contextlib import closing
 import pytest
 from stack import Stack
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def unstarted() -> Iterator[Stack]:
@@ -30,7 +28,7 @@ def check_refusal(stack: Stack, *words: str, says: str, **settings: str) -> None
 
 
 @pytest.mark.parametrize("words", [("up",), ("up", "--detach")])
-@pytest.mark.parametrize("name", ["GATEWAY_PORT", "RAY_DASHBOARD_PORT"])
+@pytest.mark.parametrize("name", ["GATEWAY_PORT", "GRPC_PORT", "RAY_DASHBOARD_PORT"])
 def test_a_port_in_use(unstarted: Stack, words: tuple[str, ...], name: str) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = str(other.getsockname()[1])

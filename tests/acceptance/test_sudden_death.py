@@ -10,9 +10,8 @@ from journey import finished, start_run, upload
 from scenes import photo
 from stack import Stack, eventually
 
-pytestmark = pytest.mark.timeout(280)
 
-
+@pytest.mark.ends_stack
 def test_the_next_start_works_and_leaves_nothing_of_the_last_one(open_stack: Stack) -> None:
     with open_stack.client() as api:
         before = upload(api, "before.jpg", photo(seed=201))

@@ -11,7 +11,6 @@ from journey import Record, finished, start_run, upload
 from scenes import photo
 from stack import Stack, eventually, token
 
-pytestmark = pytest.mark.timeout(240)
 ALL = "imagery:read,imagery:write,analysis:run,reports:read,reports:write"
 
 
@@ -92,6 +91,42 @@ def test_tenants_share_nothing(stack: Stack, farm: httpx2.Client, coop: httpx2.C
     assert own["object_key"].startswith("coop/")
     assert farm.delete(f"/imagery/{imagery['id']}").status_code == 204
     assert coop.get(f"/imagery/{own['id']}/content").content == image.read_bytes()
+
+
+def test_the_graph_of_one_tenant(stack: Stack, farm: httpx2.Client, coop: httpx2.Client, image: Path) -> None:
+    def ask(api: httpx2.Client, query: str, **variables: object) -> Record:
+        answer = api.post("/graphql", json={"query": query, "variables": variables})
+        assert answer.status_code == 200, answer.text
+        found: Record = answer.json()
+        return found
+
+    imagery = upload(farm, image.name, image)
+    wish = {"imageryId": imagery["id"], "indexType": "NDVI_emp", "autoReport": True}
+    start = "mutation ($wish: AnalysisRequestInput!) { requestAnalysis(input: $wish) { id status reportId } }"
+    run = ask(farm, start, wish=wish)["data"]["requestAnalysis"]
+    finished(farm, f"/analysis-runs/{run['id']}")
+    finished(farm, f"/reports/{run['reportId']}")
+    query = (
+        "query ($id: UUID!) { imagery(id: $id) { sizeBytes runs(status: COMPLETED) { nodes"
+        " { id statistics { validPixels } imagery { id } report { id status } reports { nodes { run { id } } } } } } }"
+    )
+    told = ask(farm, query, id=imagery["id"])["data"]["imagery"]
+    (found,) = told["runs"]["nodes"]
+    assert told["sizeBytes"] == imagery["size_bytes"]
+    assert found["statistics"]["validPixels"] > 0
+    assert (found["id"], found["imagery"]) == (run["id"], {"id": imagery["id"]})
+    assert found["report"] == {"id": run["reportId"], "status": "COMPLETED"}
+    assert found["reports"]["nodes"] == [{"run": {"id": run["id"]}}]
+    delete = "mutation ($id: UUID!) { deleteImagery(id: $id) { id } }"
+    with stack.client() as default:
+        for stranger in (coop, default):
+            for text in (query, delete):
+                refused = ask(stranger, text, id=imagery["id"])
+                assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
+    assert ask(farm, delete, id=imagery["id"])["data"]["deleteImagery"] == {"id": imagery["id"]}
+    audit = stack.run("audit", "--tenant", "farm", COLUMNS="250").stdout
+    assert f"/graphql deleteImagery(id: {imagery['id']})" in audit
+    assert f"/graphql requestAnalysis() -> /analysis-runs/{run['id']}" in audit
 
 
 def test_tokens_open_the_tenant_that_they_name(stack: Stack, image: Path) -> None:

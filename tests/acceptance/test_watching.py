@@ -8,15 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx2
-import pytest
 from collector import Collector
 from journey import finished, start_run, stored_files, upload
 from scenes import multispectral_scene
 from stack import Stack, eventually
 
 from actors.metrics import ALL, CALLBACKS
-
-pytestmark = pytest.mark.timeout(480)
 
 # From the request on, one after another: (service, step).
 WAY = [

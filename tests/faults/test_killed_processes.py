@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import httpx2
 from faults import Site, check, send_runs, told, upload_some, wait_until_under_way
 from stack import eventually
 
@@ -27,6 +29,7 @@ def test_every_process_that_works_in_turn(site: Site) -> None:
     began = time.monotonic()
     load = send_runs(site, upload_some(site), 36)
     wait_until_under_way(site)
+    before = {actor: site.stack.pid(actor) for actor in ACTORS}
     for actor in ACTORS:
         assert kill(site, actor) == 1
         time.sleep(2.0)
@@ -34,8 +37,46 @@ def test_every_process_that_works_in_turn(site: Site) -> None:
     for title in TASKS:
         eventually(lambda title=title: kill(site, title), 60, f"a process of {title}")  # type: ignore[misc]
     found = check(site, load)
-    assert len(load.runs) == 36
+    assert found["attempts"].keys() - {"1"}, "nothing was under way when its process died"
+    assert {actor: site.stack.pid(actor) for actor in ACTORS}.items().isdisjoint(before.items())
+    eventually(site.stack.ready, 60, "a service that is ready again")
+    assert len(load.runs) >= 36
+    with site.stack.client() as api:
+        ended = [api.get(f"/analysis-runs/{run}").json() for run in load.runs]
+        time.sleep(1)  # whatever is done twice would be done now
+        assert [api.get(f"/analysis-runs/{run}").json() for run in load.runs] == ended
     told("SIGKILL of every actor in turn, then of processes that compute", found, began)
+
+
+def test_the_gateway_between_a_request_and_its_answer(site: Site) -> None:
+    """A client that waits for the answer sends its request again, with the same key: one run, whoever died."""
+    began = time.monotonic()
+    images = upload_some(site)
+    load = send_runs(site, images, 36)
+    wait_until_under_way(site)
+    body = {"imagery_id": images[0], "index_type": "NDVI_emp", "priority": "low"}
+    headers = {"Idempotency-Key": f"fault-{began}", "Prefer": "wait=50"}
+    made = "select id from analysis_runs where priority = 'low'"
+    with site.stack.client() as api, ThreadPoolExecutor(1) as beside:
+        first = beside.submit(api.post, "/analysis-runs", json=body, headers=headers, timeout=60)
+        (row,) = eventually(lambda: site.query("analysis", made), 30, "its run")
+        assert kill(site, "ServeReplica:orthoray:api-gateway") >= 1
+        lost = first.exception(60)
+        assert lost is not None or first.result().status_code >= 500
+
+        def repeated() -> httpx2.Response | None:
+            with suppress(httpx2.HTTPError):
+                answer = api.post("/analysis-runs", json=body, headers={**headers, "Prefer": ""})
+                return answer if answer.status_code < 400 else None
+            return None
+
+        answer = eventually(repeated, 90, "the answer to a repeat")
+        waited = time.monotonic() - began
+        assert answer.json()["id"] == str(row["id"])
+        assert api.post("/analysis-runs", json=body, headers=headers).json()["id"] == str(row["id"])
+    assert len(site.query("analysis", made)) == 1
+    load.runs.append(str(row["id"]))
+    told(f"SIGKILL of the gateway in a POST, answered after {waited:.0f} s", check(site, load), began)
 
 
 def test_everything_at_once(site: Site) -> None:

@@ -18,7 +18,7 @@ MIGRATIONS = {
     service: Path(__file__).parents[2] / "serve_app" / service / "migrations" for service in SERVICES
 }
 TABLES = {
-    "imagery": "imagery, api_keys, audit_log, stored_objects, uploads",
+    "imagery": "imagery, api_keys, audit_log, stored_objects, uploads, idempotency_keys",
     "analysis": "analysis_runs, attempts, batches",
     "report": "reports, attempts",
 }

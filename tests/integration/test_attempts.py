@@ -9,10 +9,11 @@ import pytest
 from procrastinate.jobs import Status
 from wired import Services
 
-from orthoray.attempts import LOST, MAX_ATTEMPTS, MAX_OUTAGES, Ending
+from actors.metrics import FAILURES
+from orthoray.attempts import LOST, MAX_ATTEMPTS, MAX_OUTAGES, MAX_WAITS_FOR_NODES, Ending
 from orthoray.contracts import ReportRequest
 from orthoray.database import one, open_pool, transaction
-from orthoray.errors import Unavailable
+from orthoray.errors import NoNode, Unavailable
 from orthoray.keys import heatmap_key, index_key, report_key
 from orthoray.queue import Queue, _finish, _put_back
 from orthoray.tasks import CLEAN_UP_RUN
@@ -100,6 +101,46 @@ async def test_a_worker_may_tell_later_that_it_was_not_the_image(services: Servi
     assert not await services.complete(run.id, attempt=1)
     told = await services.analysis.get("default", run.id)
     assert told.history[0].outcome == "unavailable"
+
+
+async def test_a_run_that_no_node_can_take_is_given_up_after_three_waits(services: Services) -> None:
+    run = await services.run()
+    ending = Ending(outcome="unavailable", reason=NoNode().detail)
+    for number in range(1, MAX_WAITS_FOR_NODES + 1):
+        assert await services.analysis.start_run(run.id) is not None
+        again = await services.analysis.end_attempt(run.id, number, ending)
+        assert again == (number < MAX_WAITS_FOR_NODES)
+    failed = await services.analysis.get("default", run.id)
+    assert failed.status == "failed"
+    assert "No node of the cluster" in (failed.error or "")
+
+
+async def test_what_was_given_up_for_its_worker_died_is_counted(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[dict[str, str]] = []
+    monkeypatch.setattr(FAILURES, "inc", lambda _count, tags: counted.append(tags))
+    run, done = await services.run(), await services.completed()
+    report = await services.report.create("default", ReportRequest(analysis_run_id=done.id))
+    for _ in range(MAX_ATTEMPTS + 2):
+        await services.analysis.start_run(run.id)
+        await services.report.start_report(report.id)
+    assert counted == [
+        {"kind": "analysis", "reason": "process_lost"},
+        {"kind": "report", "reason": "process_lost"},
+    ]
+
+
+async def test_a_report_knows_which_of_its_attempts_is_wanted(services: Services) -> None:
+    run = await services.completed()
+    report = await services.report.create("default", ReportRequest(analysis_run_id=run.id))
+    assert not await services.report.is_wanted(report.id, 1)
+    for number in (1, 2):
+        await services.report.start_report(report.id)
+        assert await services.report.is_wanted(report.id, number)
+    assert not await services.report.is_wanted(report.id, 1)
+    await services.report.delete("default", report.id)
+    assert not await services.report.is_wanted(report.id, 2)
 
 
 async def test_a_late_result_changes_nothing_of_its_successor(services: Services) -> None:

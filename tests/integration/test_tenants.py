@@ -12,8 +12,9 @@ import pytest
 from psycopg import sql
 from wired import Services
 
-from orthoray.contracts import ReportRequest
+from orthoray.contracts import AnalysisRequest, ReportRequest
 from orthoray.database import Pool, fetch_all, open_pool, transaction
+from orthoray.errors import BadInput
 from orthoray.settings import SERVICES
 from orthoray.tenants import ALL_TENANTS, acting_for
 
@@ -100,6 +101,53 @@ async def test_another_tenants_id_is_taken_neither_for_reading_nor_for_writing(s
     assert await shared.imagery.find("one", own["id"]) is None
     assert await shared.imagery.find("one", uuid4()) is None
     assert await shared.imagery.find("two", own["id"]) is not None
+
+
+async def test_many_at_once_are_those_of_the_tenant_alone(shared: Services) -> None:
+    def ids(service: str) -> dict[str, Any]:
+        return {
+            row["tenant_id"]: row["id"]
+            for row in shared.query(service, statement("select id, tenant_id from {table}", service))
+        }
+
+    image, run, report = ids("imagery"), ids("analysis"), ids("report")
+    for call, known in (
+        (shared.imagery.get_many, image),
+        (shared.analysis.get_many, run),
+        (shared.report.get_many, report),
+    ):
+        assert [found.id for found in await call("one", [*known.values(), uuid4()])] == [known["one"]]
+        assert await call("one", []) == []
+        with pytest.raises(BadInput, match="at most 200 ids"):
+            await call("one", [uuid4()] * 201)
+    for search, parents, children in (
+        (shared.analysis.search_of_imagery, image, run),
+        (shared.report.search_of_runs, run, report),
+    ):
+        pages = await search("one", list(parents.values()), 10, None, None)
+        assert {parent: [child.id for child in page.items] for parent, page in pages.items()} == {
+            parents["one"]: [children["one"]],
+            parents["two"]: [],
+        }
+        with pytest.raises(BadInput, match="rows at a time"):
+            await search("one", [uuid4()] * 100, 100, None, None)
+
+
+async def test_pages_of_several_parents_are_those_of_each_alone(services: Services) -> None:
+    images = [await services.register() for _ in range(3)]
+    for image in [images[0]] * 3 + [images[1]]:
+        run = await services.analysis.create(
+            "default", AnalysisRequest(imagery_id=image.id, index_type="NDVI")
+        )
+    await services.analysis.delete("default", run.id)
+    known = [image.id for image in images]
+    for status in (None, "queued", "cancelled"):
+        token = None
+        for _ in range(2):
+            pages = await services.analysis.search_of_imagery("default", known, 2, token, status)
+            for one in known:
+                assert pages[one] == await services.analysis.search("default", 2, token, one, status)
+            token = pages[known[0]].next or token
 
 
 async def test_indexes_are_still_used(shared: Services) -> None:

@@ -17,7 +17,7 @@ from wired import Services
 
 from orthoray.contracts import Imagery
 from orthoray.database import ALL_ROWS, migrate
-from orthoray.errors import Impossible, NotAnImage, NotFound, TooLarge, Unavailable, WrongState
+from orthoray.errors import NotAnImage, NotFound, TooLarge, Unavailable, WrongState
 from orthoray.keys import imagery_key
 from orthoray.ports import Upload
 from orthoray.storage.local import LocalStorage
@@ -163,21 +163,83 @@ async def test_what_is_no_image_is_refused_once_and_for_all(services: Services) 
     assert services.objects() == []
 
 
-async def test_another_file_than_was_meant(services: Services, big: bytes) -> None:
-    for facts, completion in (
-        ({"sha256": "0" * 64}, NOTHING),
-        ({}, UploadCompletion(sha256="0" * 64)),
+async def test_another_file_than_was_meant_keeps_its_parts(services: Services, big: bytes) -> None:
+    """Whoever says what the parts are is told which are wrong; without that all are there, to be compared by their etags."""
+    sha256 = hashlib.sha256(big).hexdigest()
+    upload = await services.imagery.begin_upload("default", wish(big, sha256=sha256))
+    await send(services, upload, big[:100] + b"!" + big[101:])
+    for _ in range(2):
+        with pytest.raises(WrongState, match="its SHA-256 is") as caught:
+            await services.imagery.complete_upload("default", upload.id, NOTHING)
+        assert caught.value.fields["sha256"] != sha256
+    with pytest.raises(WrongState, match="begun for a file"):
+        await services.imagery.complete_upload("default", upload.id, UploadCompletion(sha256="0" * 64))
+    for wrong in (
+        {"number": 2, "etag": '"x"'},
+        {"number": 2, "sha256": "0" * 64},
+        {"number": 4, "etag": "x"},
     ):
-        upload = await services.imagery.begin_upload("default", wish(big, **facts))
-        await send(services, upload, big)
-        with pytest.raises(Impossible, match="SHA-256"):
-            await services.imagery.complete_upload("default", upload.id, completion)
-    upload = await services.imagery.begin_upload("default", wish(big))
-    await send(services, upload, big)
-    wrong = UploadCompletion.model_validate({"parts": [{"number": 2, "etag": '"x"'}]})
-    with pytest.raises(WrongState, match="Part 2"):
-        await services.imagery.complete_upload("default", upload.id, wrong)
+        with pytest.raises(WrongState, match=f"the first is part {wrong['number']}"):
+            await services.imagery.complete_upload(
+                "default", upload.id, UploadCompletion.model_validate({"parts": [wrong]})
+            )
+    said = digests(upload, big)
+    with pytest.raises(WrongState, match="the first is part 1") as caught:
+        await services.imagery.complete_upload("default", upload.id, said)
+    assert caught.value.fields["missing_parts"] == [1]
+    known = await services.imagery.get_upload("default", upload.id, 1, 10)
+    assert (known.status, [part.received for part in known.parts]) == ("open", [True] * 3)
     assert services.objects() == []
+    await send(services, known, big, 1)
+    imagery = await services.imagery.complete_upload("default", upload.id, said)
+    assert imagery.sha256 == sha256
+
+
+def digests(upload: PartedUpload, content: bytes) -> UploadCompletion:
+    """What a careful client says of the parts."""
+    cut = [
+        (part.number, content[(part.number - 1) * upload.part_bytes :][: part.size_bytes])
+        for part in upload.parts
+    ]
+    parts = [{"number": number, "sha256": hashlib.sha256(data).hexdigest()} for number, data in cut]
+    return UploadCompletion.model_validate({"parts": parts, "sha256": hashlib.sha256(content).hexdigest()})
+
+
+@pytest.mark.parametrize("dies", ["before", "after", None])
+async def test_parts_that_only_their_object_can_show_to_be_wrong_are_made_again(
+    services: Services, big: bytes, monkeypatch: pytest.MonkeyPatch, dies: str | None
+) -> None:
+    """As on S3, where the digest is known when the parts have been joined."""
+    joining = LocalParts.complete
+    monkeypatch.setattr(LocalParts, "knows_digests", False)
+    monkeypatch.setattr(LocalParts, "complete", lambda *args: joining(*args[:-1]) and None)
+    upload = await services.imagery.begin_upload("default", wish(big))
+    await send(services, upload, big[:100] + b"!" + big[101:])
+    said = digests(upload, big)
+    if dies:
+        die = {"before": (services.imagery.uploads, "_part_again"), "after": (services.storage, "delete")}
+        with monkeypatch.context() as patched:
+
+            def end(*_: object) -> None:
+                raise SystemError
+
+            patched.setattr(*die[dies], end)
+            with pytest.raises(SystemError):
+                await services.imagery.complete_upload("default", upload.id, said)
+    if dies != "after":  # for then the bad part is missing already
+        with pytest.raises(WrongState, match="the first is part 1") as caught:
+            await services.imagery.complete_upload("default", upload.id, said)
+        assert caught.value.fields["missing_parts"] == [1]
+        assert services.objects() == []
+    with pytest.raises(WrongState, match="1 of 3 parts are missing"):
+        await services.imagery.complete_upload("default", upload.id, said)
+    known = await services.imagery.get_upload("default", upload.id, 1, 10)
+    assert [part.received for part in known.parts] == [False, True, True]
+    await send(services, known, big, 1)
+    imagery = await services.imagery.complete_upload("default", upload.id, said)
+    assert imagery.sha256 == said.sha256
+    assert services.objects() == [imagery.object_key, f"thumbnails/{imagery.id}.png"]
+    assert not list(part_store(services.storage).pending("imagery"))
 
 
 async def test_limits(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,12 @@ from orthoray.contracts import (
     RunStatus,
 )
 from orthoray.errors import NotAuthenticated, NotFound, OrthoRayError, WrongState
+from orthoray.idempotency import Claim, Claimed, KeptAnswer
+from orthoray.items import Extent, ItemQuery, Result
 from orthoray.keys import heatmap_key, imagery_prefix, index_key, report_id, report_key, thumbnail_key
-from orthoray.pages import decode_cursor, split_page
+from orthoray.pages import check_many, decode_cursor, split_page
 from orthoray.ports import Caller, ImageryQuery, ReportOrder, RunOrder, StoredFile, Upload, Write
+from orthoray.standings import Standing
 from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_count_of, part_store, size_of_part
 from orthoray.uploads import PartedUpload, PartPlace, UploadCompletion, UploadPart, UploadWish
@@ -56,6 +59,24 @@ class Rows(dict[UUID, tuple[str, Any]]):
             [{"id": r.id, "created_at": r.created_at, "record": r} for r in rows], limit
         )
         return Page[Any](items=[row["record"] for row in found], next=following)
+
+    def matching(self, tenant: str, query: ItemQuery, **wanted: Any) -> Page[Any]:
+        """By ids and pages; places and times are the databases' business."""
+        chosen = {key: row for key, row in self.items() if query.ids is None or key in query.ids}
+        return Rows(chosen).page(tenant, query.limit, query.next, **wanted)
+
+    def many(self, tenant: str, ids: Sequence[UUID]) -> list[Any]:
+        check_many(ids)
+        return [record for key, (owner, record) in self.items() if owner == tenant and key in ids]
+
+    def pages(
+        self, tenant: str, column: str, ids: Sequence[UUID], limit: int, token: str | None, **wanted: Any
+    ) -> dict[UUID, Page[Any]]:
+        check_many(ids, limit)
+        return {key: self.page(tenant, limit, token, **{column: key}, **wanted) for key in ids}
+
+    def standings(self, keys: Sequence[UUID]) -> list[Standing]:
+        return [Standing.of(*self[key]) for key in keys if key in self]
 
     def open(self) -> dict[RunStatus, int]:
         return dict(Counter(record.status for _, record in self.values() if record.status not in FINISHED))
@@ -95,10 +116,14 @@ class FakeImagery(Fake):
     max_pixels: int = 10**9
     part_bytes: int = 1000
     uploads: Rows = field(default_factory=Rows)
+    claims: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     async def register(self, tenant: str, upload: Upload) -> Imagery:
         self._called("register")
         assert self.storage is not None
+        if upload.id in self.rows:
+            self._remove([file.object_key for file in upload.files])
+            return self.rows.of(tenant, upload.id, "imagery")
         try:
             with ExitStack() as stack:
                 paths = [
@@ -107,7 +132,7 @@ class FakeImagery(Fake):
                 ]
                 record, thumbnail = describe(paths, upload, bucket=self.bucket, max_pixels=self.max_pixels)
         except OrthoRayError:
-            self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, upload.id))
+            self._remove([file.object_key for file in upload.files])
             raise
         self.storage.put_bytes(self.bucket, thumbnail_key(tenant, upload.id), thumbnail, "image/png")
         imagery = Imagery(**record, created_at=datetime.now(UTC))
@@ -118,26 +143,50 @@ class FakeImagery(Fake):
         self._called("get")
         return self.rows.of(tenant, imagery_id, "imagery")
 
+    async def get_many(self, tenant: str, imagery_ids: Sequence[UUID]) -> list[Imagery]:
+        self._called("get_many")
+        return self.rows.many(tenant, imagery_ids)
+
     async def search(self, tenant: str, query: ImageryQuery) -> Page[Imagery]:
         self._called("search")
         self.query = query
         return self.rows.page(tenant, query.limit, query.next)
 
+    async def search_items(self, tenant: str, query: ItemQuery) -> Page[Imagery]:
+        self._called("search_items")
+        self.asked = query
+        return self.rows.matching(tenant, query)
+
+    async def extent(self, tenant: str) -> Extent:
+        self._called("extent")
+        return Extent(count=len(self.rows.page(tenant, 10**6, None).items))
+
     async def delete(self, tenant: str, imagery_id: UUID) -> None:
         self._called("delete")
-        self.rows.of(tenant, imagery_id, "imagery")
+        gone = self.rows.of(tenant, imagery_id, "imagery")
         del self.rows[imagery_id]
-        await self.clean_up(tenant, imagery_id)
+        await self.clean_up(tenant, imagery_id, [asset.object_key for asset in gone.assets])
 
     async def clean_up(self, tenant: str, imagery_id: UUID, keys: Sequence[str] = ()) -> None:
         self._called("clean_up")
         assert self.storage is not None
         self.storage.delete_prefix(self.bucket, imagery_prefix(tenant, imagery_id))
-        self.storage.delete(self.bucket, thumbnail_key(tenant, imagery_id))
+        self._remove(keys)
+        if imagery_id not in self.rows:
+            self.storage.delete(self.bucket, thumbnail_key(tenant, imagery_id))
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        """Those that no record has."""
+        assert self.storage is not None
+        used = {asset.object_key for _, record in self.rows.values() for asset in record.assets}
+        for key in set(keys) - used:
+            self.storage.delete(self.bucket, key)
 
     async def begin_upload(self, tenant: str, wish: UploadWish) -> PartedUpload:
         self._called("begin_upload")
-        upload_id = uuid4()
+        upload_id = wish.id or uuid4()
+        if upload_id in self.uploads:
+            return await self.get_upload(tenant, upload_id, 1, 1000)
         key = imagery_prefix(tenant, upload_id) + wish.filename
         self.uploads[upload_id] = tenant, (wish, key, self.store.begin(self.bucket, key))
         return await self.get_upload(tenant, upload_id, 1, 1000)
@@ -208,6 +257,45 @@ class FakeImagery(Fake):
         """No call in the sense of `calls` and `error`."""
         self.writes[write.id] = tenant, write.model_copy()
 
+    async def claim_request(self, tenant: str, claim: Claim) -> Claimed:
+        """No call in the sense of `calls` and `error` either. A lease lasts until a test takes it away."""
+        known = self.claims.get((tenant, claim.key))
+        is_mine = known is None or (
+            known["answer"] is None
+            and not known["leased"]
+            and (claim.fingerprint is None or known["fingerprint"] in {None, claim.fingerprint})
+        )
+        if is_mine:
+            kept = known or {"subject": claim.subject, "fingerprint": claim.fingerprint, "answer": None}
+            known = {**kept, "holder": claim.holder, "leased": True}
+            self.claims[tenant, claim.key] = known
+        assert known is not None
+        told = {name: known[name] for name in ("subject", "fingerprint", "answer")}
+        return Claimed(is_mine=is_mine, wait_s=7, **told)
+
+    async def prolong_claim(self, tenant: str, key: str, holder: UUID, fingerprint: str | None) -> str | None:
+        known = self.claims.get((tenant, key))
+        if known is None or known["holder"] != holder or known["answer"] is not None:
+            return None
+        known["fingerprint"] = known["fingerprint"] or fingerprint
+        return known["fingerprint"]
+
+    async def keep_answer(self, tenant: str, key: str, subject: UUID, answer: KeptAnswer) -> None:
+        known = self.claims.get((tenant, key))
+        if known is not None and known["subject"] == subject and known["answer"] is None:
+            known["answer"] = answer
+
+    async def end_claim(self, tenant: str, key: str, holder: UUID, forget: bool) -> None:
+        known = self.claims.get((tenant, key))
+        if known is not None and known["holder"] == holder and known["answer"] is None:
+            known["leased"] = False
+            if forget:
+                del self.claims[tenant, key]
+
+    async def sweep_claims(self) -> int:
+        self._called("sweep_claims")
+        return 0
+
     async def identify(self, key: str) -> Caller:
         self.calls.append("identify")
         found = self.limited.get(key)
@@ -224,14 +312,16 @@ class FakeAnalysis(Fake):
 
     imagery: FakeImagery = field(default_factory=FakeImagery)
 
-    async def create(self, tenant: str, request: AnalysisRequest) -> AnalysisRun:
+    async def create(self, tenant: str, request: AnalysisRequest, run_id: UUID | None = None) -> AnalysisRun:
         self._called("create")
+        if run_id in self.rows:
+            return self.rows.of(tenant, run_id, "analysis run")
         imagery = await self.imagery.get(tenant, request.imagery_id)
         plan_of_record(imagery, request)
         run = AnalysisRun(
             **request.model_dump(exclude={"language"}),
             options=request.options,
-            id=uuid4(),
+            id=run_id or uuid4(),
             status="queued",
             language=request.language or "ru",
             imagery_bucket=imagery.bucket,
@@ -247,11 +337,44 @@ class FakeAnalysis(Fake):
         self._called("get")
         return self.rows.of(tenant, run_id, "analysis run")
 
+    async def get_many(self, tenant: str, run_ids: Sequence[UUID]) -> list[AnalysisRun]:
+        self._called("get_many")
+        return self.rows.many(tenant, run_ids)
+
+    async def search_of_imagery(
+        self,
+        tenant: str,
+        imagery_ids: Sequence[UUID],
+        limit: int,
+        token: str | None,
+        status: RunStatus | None,
+    ) -> dict[UUID, Page[AnalysisRun]]:
+        self._called("search_of_imagery")
+        return self.rows.pages(tenant, "imagery_id", imagery_ids, limit, token, status=status)
+
     async def search(
         self, tenant: str, limit: int, token: str | None, imagery_id: UUID | None, status: RunStatus | None
     ) -> Page[AnalysisRun]:
         self._called("search")
         return self.rows.page(tenant, limit, token, imagery_id=imagery_id, status=status)
+
+    async def standings(self, run_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return self.rows.standings(run_ids)
+
+    async def search_results(
+        self, tenant: str, query: ItemQuery, indices: Sequence[str] | None
+    ) -> Page[Result]:
+        self._called("search_results")
+        page = self.rows.matching(tenant, query, status="completed")
+        runs = [run for run in page.items if indices is None or run.index_type in indices]
+        found = [Result(run=run, imagery=self.imagery.rows[run.imagery_id][1]) for run in runs]
+        return Page[Result](items=found, next=page.next)
+
+    async def result_extents(self, tenant: str, indices: Sequence[str] | None) -> dict[str, Extent]:
+        self._called("result_extents")
+        runs = self.rows.page(tenant, 10**6, None, status="completed").items
+        counts = Counter(run.index_type for run in runs if indices is None or run.index_type in indices)
+        return {index: Extent(count=count) for index, count in sorted(counts.items())}
 
     async def delete(self, tenant: str, run_id: UUID) -> RunStatus | None:
         self._called("delete")
@@ -343,6 +466,8 @@ class FakeReport(Fake):
                 imagery_key=run.imagery_object_key,
                 stats=run.stats,
                 conclusion=run.conclusion,
+                callback=request.callback,
+                callback_status="waiting" if request.callback else None,
                 created_at=datetime.now(UTC),
             )
             self.rows[known] = tenant, report
@@ -352,11 +477,24 @@ class FakeReport(Fake):
         self._called("get")
         return self.rows.of(tenant, report_id, "report")
 
+    async def get_many(self, tenant: str, report_ids: Sequence[UUID]) -> list[Report]:
+        self._called("get_many")
+        return self.rows.many(tenant, report_ids)
+
+    async def search_of_runs(
+        self, tenant: str, run_ids: Sequence[UUID], limit: int, token: str | None, status: RunStatus | None
+    ) -> dict[UUID, Page[Report]]:
+        self._called("search_of_runs")
+        return self.rows.pages(tenant, "analysis_run_id", run_ids, limit, token, status=status)
+
     async def search(
         self, tenant: str, limit: int, token: str | None, run_id: UUID | None, status: RunStatus | None
     ) -> Page[Report]:
         self._called("search")
         return self.rows.page(tenant, limit, token, analysis_run_id=run_id, status=status)
+
+    async def standings(self, report_ids: Sequence[UUID]) -> Sequence[Standing]:
+        return self.rows.standings(report_ids)
 
     async def delete(self, tenant: str, report_id: UUID) -> None:
         self._called("delete")
@@ -380,6 +518,10 @@ class FakeReport(Fake):
         run = await self.analysis.get(tenant, report.analysis_run_id)
         imagery = await self.analysis.imagery.get(tenant, run.imagery_id)
         return ReportOrder(report=report, run=run, imagery=imagery, tenant=tenant, attempt=report.attempts)
+
+    async def is_wanted(self, report_id: UUID, attempt: int) -> bool:
+        self._called("is_wanted")
+        return self._processing(report_id, attempt) is not None
 
     async def complete_report(self, report_id: UUID, attempt: int, bucket: str, key: str) -> bool:
         self._called("complete_report")

@@ -33,6 +33,8 @@ from serve_app.local.postgres import EmbeddedPostgres
 
 # A job that waits longer than this is no part of what is under way: clean-ups a quarter of an hour later.
 LATER_S = 90
+# For as many runs to be in flight as a test wants.
+SENDING_S = 60.0
 # Images of these widths kill the process that analyses them, or keep it busy for ever without a word.
 DEADLY, ENDLESS = 901, 902
 SPECIAL = f"""
@@ -91,6 +93,8 @@ class Load:
     """What the service has accepted."""
 
     runs: list[str] = field(default_factory=list)
+    damaged: int = 0
+    """How many of them are of a damaged image."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def post(self, api: httpx2.Client, **order: Any) -> None:
@@ -123,7 +127,8 @@ def open_site(settings: Mapping[str, str] | None = None, storage: Storage | None
                 databases[f"{service}_db_{part}".upper()] = str(parts[name])
             databases[f"{service}_db_password".upper()] = str(parts["password"])
         old = write_other_old(folder / "old", SPECIAL)
-        stack = Stack({**databases, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}", **(settings or {})})
+        own = {**databases, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}", **(settings or {})}
+        stack = Stack(own, grpc=True)
         stack.environment["PYTHONPATH"] = str(old)
         opened.callback(stack.close)
         stack.start()
@@ -146,19 +151,33 @@ def upload_some(site: Site, count: int = 3) -> list[str]:
 
 
 def send_runs(site: Site, images: list[str], count: int = 30) -> Load:
-    """Runs in flight: every second writes a report, one in ten is of the damaged image."""
-    load = Load()
+    """So many runs in flight, as those that end meanwhile are replaced: every second writes a report, one in ten is of the
+    damaged image."""
+    load, number = Load(), 0
+    deadline = time.monotonic() + SENDING_S
     with site.stack.client() as api:
-        for number in range(count):
-            image = images[-1] if number % 10 == 9 else images[number % (len(images) - 1)]
-            load.post(
-                api,
-                imagery_id=image,
-                index_type="NDVI_emp",
-                auto_report=number % 2 == 0,
-                language=("ru", "ro", "en")[number % 3],
-            )
+        while (missing := count - in_flight(site, load)) > 0:
+            assert time.monotonic() < deadline, "runs end faster than they are sent, or are refused"
+            for _ in range(missing):
+                is_damaged, accepted = number % 10 == 9, len(load.runs)
+                load.post(
+                    api,
+                    imagery_id=images[-1] if is_damaged else images[number % (len(images) - 1)],
+                    index_type="NDVI_emp",
+                    auto_report=number % 2 == 0,
+                    language=("ru", "ro", "en")[number % 3],
+                )
+                load.damaged += is_damaged and len(load.runs) > accepted
+                number += 1
     return load
+
+
+def in_flight(site: Site, load: Load) -> int:
+    """How many of the runs have not ended."""
+    if not load.runs:
+        return 0
+    statement = "select count(*) as n from analysis_runs where completed_at is null and id = any(%s::uuid[])"
+    return int(site.query("analysis", statement, load.runs)[0]["n"])
 
 
 def wait_for_the_end(site: Site, timeout_s: float = 420) -> None:
@@ -189,8 +208,33 @@ def _open(site: Site) -> dict[str, int]:
 
 
 def check(site: Site, *loads: Load, timeout_s: float = 420) -> dict[str, Counter[str]]:
-    """Everything that was accepted has ended, once; rows, objects and events tell the same. The states, by kind."""
+    """Everything that was accepted has ended, once; rows, objects and events tell the same. The states of what `loads` have
+    brought about, by kind."""
     wait_for_the_end(site, timeout_s)
+    runs, reports, found = check_rows(site, *loads)
+    events = site.events()
+    for kind, rows in (("analysis", runs), ("report", reports)):
+        for status in ("completed", "failed"):
+            told = {
+                subject: ids
+                for (name, subject), ids in events.items()
+                if name == f"{kind}.{status}" and subject not in site.deleted
+            }
+            assert told.keys() == {key for key, row in rows.items() if row["status"] == status}, (
+                kind,
+                status,
+            )
+            assert all(len(ids) == 1 for ids in told.values()), (kind, status)
+        requested = {subject for name, subject in events if name == f"{kind}.requested"}
+        assert requested - site.deleted == rows.keys(), kind
+    return found
+
+
+Rows = dict[str, dict[str, Any]]
+
+
+def check_rows(site: Site, *loads: Load) -> tuple[Rows, Rows, dict[str, Counter[str]]]:
+    """The part of `check` that the event stream has no part in: the runs and reports by id, and the states."""
     runs = {str(row["id"]): row for row in site.query("analysis", "select * from analysis_runs")}
     reports = {str(row["id"]): row for row in site.query("report", "select * from reports")}
     accepted = {run for load in loads for run in load.runs}
@@ -211,22 +255,14 @@ def check(site: Site, *loads: Load, timeout_s: float = 420) -> dict[str, Counter
     assert site.objects("reports") == pdfs
     assert all(site.storage.get_bytes("reports", key).startswith(b"%PDF-") for key in pdfs)
 
-    events = site.events()
-    for kind, rows in (("analysis", runs), ("report", reports)):
-        for status in ("completed", "failed"):
-            told = {subject: ids for (name, subject), ids in events.items() if name == f"{kind}.{status}"}
-            assert told.keys() == {key for key, row in rows.items() if row["status"] == status}, (
-                kind,
-                status,
-            )
-            assert all(len(ids) == 1 for ids in told.values()), (kind, status)
-        requested = {subject for name, subject in events if name == f"{kind}.requested"}
-        assert requested - site.deleted == rows.keys(), kind
-    return {
-        "runs": Counter(row["status"] for row in runs.values()),
-        "reports": Counter(row["status"] for row in reports.values()),
-        "attempts": Counter(str(row["attempts"]) for row in runs.values()),
+    mine = [row for key, row in runs.items() if key in accepted]
+    theirs = [row for row in reports.values() if str(row["analysis_run_id"]) in accepted]
+    found = {
+        "runs": Counter(row["status"] for row in mine),
+        "reports": Counter(row["status"] for row in theirs),
+        "attempts": Counter(str(row["attempts"]) for row in mine),
     }
+    return runs, reports, found
 
 
 def wait_until_under_way(site: Site, runs: int = 1, timeout_s: float = 60) -> None:

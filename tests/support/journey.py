@@ -32,7 +32,7 @@ def start_run(api: httpx2.Client, imagery_id: str, index: str = "NDVI_emp", **op
     return record
 
 
-def finished(api: httpx2.Client, path: str, timeout_s: float = 60) -> Record:
+def finished(api: httpx2.Client, path: str, timeout_s: float = 180) -> Record:
     """The run or report when it has completed; a report is asked for a moment after its run has ended."""
     deadline = time.monotonic() + timeout_s
     record: Record = {}

@@ -73,6 +73,20 @@ class PartsContract:
         store.complete(BUCKET, KEY, token, [after])
         assert storage.get_bytes(BUCKET, KEY) == b"two!"
 
+    def test_another_object_than_is_meant_is_not_made_where_parts_show_that(
+        self, storage: Storage, store: PartStore
+    ) -> None:
+        token = store.begin(BUCKET, KEY)
+        part = put(store, token, 1, b"one")
+        assert (part.etag == hashlib.sha256(b"one").hexdigest()) == store.knows_digests
+        if store.knows_digests:
+            with pytest.raises(WrongState, match="SHA-256"):
+                store.complete(BUCKET, KEY, token, [part], "0" * 64)
+            assert store.parts(BUCKET, KEY, token) == [part]
+            assert not storage.exists(BUCKET, KEY)
+        store.complete(BUCKET, KEY, token, [part], hashlib.sha256(b"one").hexdigest())
+        assert storage.get_bytes(BUCKET, KEY) == b"one"
+
     def test_a_part_that_breaks_off_leaves_the_earlier_one(self, store: PartStore) -> None:
         token = store.begin(BUCKET, KEY)
         whole = put(store, token, 1, b"whole")

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pystac
 from jsonschema import Draft7Validator
+from pystac.validation import validate_dict
 
-from pipelines.stac import EXTENSIONS
+from pipelines.stac_fields import EXTENSIONS
 
 SCHEMAS = Path(__file__).parent / "stac"
 # Of eo 2.0.0, whose schema is on the network only, as that of projection.
@@ -30,4 +30,4 @@ def expect_valid(thing: dict[str, Any]) -> None:
     names = {band["eo:common_name"] for band in bands if "eo:common_name" in band}
     assert names <= EO_NAMES
     assert (EXTENSIONS["eo"] in declared) == bool(names), "an item of eo has a field of eo"
-    pystac.read_dict({**thing, "stac_extensions": []}).validate()
+    validate_dict({**thing, "stac_extensions": []})

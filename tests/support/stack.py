@@ -22,7 +22,8 @@ import jwt
 
 from serve_app.local.processes import port_is_free
 
-START_TIMEOUT_S = 150.0
+# Half a minute on an idle machine; two start at once, and some machines are slow.
+START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 60.0
 # Small enough that a test can pass it in a second.
 MAX_UPLOAD_BYTES = 24 * 1024**2
@@ -38,6 +39,7 @@ _OWN_SETTINGS = (
     *(
         "ORTHORAY_",
         "GATEWAY_",
+        "GRPC_PORT",
         "RAY_",
         "SERVE_INGRESS",
         "AUTH_MODE",
@@ -54,6 +56,8 @@ _OWN_SETTINGS = (
         "REQUESTS_",
         "FAILED_LOGINS_",
         "TRUSTED_",
+        "PUBLIC_URL",
+        "GRAPHQL_",
     ),
     *("CALLBACK_", "WEBHOOK_", "IMAGERY_DB_", "ANALYSIS_", "REPORT_", "DEFAULT_LANGUAGE", "OTEL_"),
 )
@@ -87,14 +91,14 @@ class Stack:
     or in the working folder of each.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, *, grpc: bool = False) -> None:
         # Short, because Ray's sockets lie below the home.
         self.folder = Path(tempfile.mkdtemp(prefix="or-", dir="/tmp"))
         self.home = self.folder / "home"
         self.work = self.folder / "work"
         self.work.mkdir()
         self.log = self.folder / "up.log"
-        self.port, self.dashboard_port = lasting_port(), lasting_port()
+        self.port, self.dashboard_port, self.grpc_port = lasting_port(), lasting_port(), lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}
         self.environment = {
@@ -102,6 +106,7 @@ class Stack:
             "ORTHORAY_HOME": str(self.home),
             "GATEWAY_PORT": str(self.port),
             "RAY_DASHBOARD_PORT": str(self.dashboard_port),
+            **({"GRPC_PORT": str(self.grpc_port)} if grpc else {}),
             **(settings or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -134,7 +139,7 @@ class Stack:
         eventually(
             lambda: SERVING in self.output() or process.poll() is not None,
             START_TIMEOUT_S,
-            self.output() or "a start",
+            "a start",
         )
         assert process.poll() is None, self.output()
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from orthoray.attempts import LOST, MAX_ATTEMPTS, MAX_OUTAGES, Tally, given_up
+from orthoray.attempts import (
+    LOST,
+    MAX_ATTEMPTS,
+    MAX_OUTAGES,
+    MAX_WAITS_FOR_NODES,
+    Tally,
+    code_of,
+    given_up,
+)
 from orthoray.settings import Settings
 from orthoray.turns import job_priority
 from serve_app.config import ServiceConfig
@@ -19,6 +27,8 @@ from serve_app.config import ServiceConfig
         (Tally(4, MAX_OUTAGES), None),
         (Tally(5, 0), "lost 5 times"),
         (Tally(5, 99), "lost 5 times"),
+        (Tally(4, 2, 2), None),
+        (Tally(0, 3, MAX_WAITS_FOR_NODES), "half an hour. No node of the cluster"),
         (Tally(0, MAX_OUTAGES + 1), "because of this: The storage is away."),
     ],
 )
@@ -26,6 +36,11 @@ def test_deaths_and_outages_are_counted_apart(found: Tally, words: str | None) -
     reason = given_up("analysis", found, 5, "The storage is away.")
     assert (reason is None) == (words is None)
     assert (words or "") in (reason or "")
+
+
+def test_each_way_of_giving_up_has_a_word_to_be_counted_by() -> None:
+    found = [Tally(5, 99, 3), Tally(4, 3, 3), Tally(0, MAX_OUTAGES + 1)]
+    assert [code_of(tally, 5) for tally in found] == ["process_lost", "no_node", "unavailable"]
 
 
 def test_the_reason_does_not_say_the_same_twice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import cast
 
 import pytest
 import typer.main
+from graphql import parse, validate
 
 from orthoray.ports import AnalysisPort, BatchPort, ImageryPort, ReportPort
 from orthoray.settings import Settings
@@ -20,6 +22,10 @@ from orthoray.storage.local import LocalStorage
 from serve_app.cli import app, keys
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.graph import limits
+from serve_app.gateway.graph.schema import build_schema
+from serve_app.gateway.graph.types import ENTITIES
+from serve_app.gateway.scopes import FIELDS
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -134,9 +140,65 @@ def test_every_route_is_told(tmp_path: Path) -> None:
     paths = create_api(services, LocalStorage(tmp_path), config).openapi()["paths"]
     routes = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
     assert len(routes) > 20
-    text = "".join((REFERENCE / page).read_text(encoding="utf-8") for page in ("http-api.md", "uploads.md"))
+    text = "".join(
+        (REFERENCE / page).read_text(encoding="utf-8") for page in ("http-api.md", "uploads.md", "stac.md")
+    )
     assert [route for route in routes if f"`{route}`" not in text] == []
     assert [told for told in re.findall(r"`((?:GET|POST|DELETE) /[^`?]*)`", text) if told not in routes] == []
+
+
+def test_the_schema_of_the_graph_is_that_of_the_code() -> None:
+    told = (REFERENCE / "graphql.graphql").read_text(encoding="utf-8")
+    assert told == build_schema().as_str() + "\n", (
+        "run: python -m serve_app.gateway.graph > docs/reference/graphql.graphql"
+    )
+
+
+def test_the_scopes_of_the_graph_are_told() -> None:
+    text = (REFERENCE / "graphql.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z]\w+\..*?) \| (.*?) \|$", text, re.MULTILINE)
+    told = {
+        field: tuple(re.findall(r"`(\w+:\w+)`", scopes))
+        for fields, scopes in rows
+        for field in re.findall(r"`(.+?)`", fields)
+    }
+    assert told == dict(FIELDS)
+
+
+def test_the_limits_of_the_graph_are_told() -> None:
+    text = (REFERENCE / "graphql.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\w+).*? \| ([\d,]+) \|$", text, re.MULTILINE))
+    assert rows == {
+        "characters": f"{limits.MAX_QUERY:,}",
+        "words": f"{limits.MAX_TOKENS:,}",
+        "depth": f"{limits.MAX_DEPTH}",
+        "aliases": f"{limits.MAX_ALIASES}",
+        "cost": f"{limits.MAX_COST:,}",
+    }
+    costs = (
+        limits.COST_OF_RECORD,
+        limits.COST_OF_MUTATION,
+        limits.COST_OF_INTROSPECTION,
+        limits.USUAL_LENGTH,
+    )
+    told = text.partition("Cost is told")[2].partition("```")[0]
+    assert [cost for cost in (*costs, *limits.LENGTHS.values()) if f"{cost:,}" not in told] == []
+    (example, cost) = re.findall(r"cost ([\d,]+):\n\n```graphql\n(.*?)\n```", text, re.DOTALL)[0][::-1]
+    found = limits.measure(build_schema().core, parse(example), None, {}, records=ENTITIES)
+    assert f"{found.cost:,}" == cost
+
+
+def test_the_queries_of_the_how_to_are_right() -> None:
+    text = (ROOT / "docs" / "how-to" / "query-the-graph.md").read_text(encoding="utf-8")
+    bodies = re.findall(r"--json '(\{.*\})' \$HOST", text)
+    assert len(bodies) > 4
+    schema = build_schema().core
+    for body in bodies:
+        asked = json.loads(re.sub(r"'\$\w+'", "4c4ee1a0-0000-4000-8000-000000000000", body))
+        document = parse(asked["query"])
+        assert validate(schema, document) == [], body
+        variables = asked.get("variables", {})
+        limits.check(limits.measure(schema, document, None, variables, records=ENTITIES), introspection=False)
 
 
 def test_the_indices_that_are_told_are_those_of_the_catalogue() -> None:

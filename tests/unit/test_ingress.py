@@ -32,9 +32,14 @@ def program(*words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_ray_is_told_of_either_ingress() -> None:
-    assert ingress_environment("haproxy") == {"RAY_SERVE_ENABLE_HA_PROXY": "1"}
+    assert ingress_environment("haproxy")["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
     # A variable of the user's own shell must not switch it on.
-    assert ingress_environment("proxy") == {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
+    assert ingress_environment("proxy")["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
+
+
+def test_messages_have_a_limit_behind_either_ingress() -> None:
+    for ingress in ("proxy", "haproxy"):
+        assert ingress_environment(ingress)["RAY_SERVE_GRPC_MAX_MESSAGE_SIZE"] == "4194304"
 
 
 def test_sockets_have_room_for_what_is_added_to_their_paths() -> None:

@@ -181,6 +181,9 @@ def test_no_authentication_behind_haproxy_is_refused(tmp_path: Path) -> None:
         (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nGATEWAY_HOST=0.0.0.0", ["JWT_HS256_SECRET", "JWT_JWKS_URL"]),
         (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nSERVE_INGRESS=haproxy", ["JWT_HS256_SECRET", "JWT_JWKS_URL"]),
         (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nJWT_JWKS_URL=https://id.example/certs", ["not both"]),
+        ("AUTH_MODE=none\nGRPC_PORT=50051", ["AUTH_MODE=none", "GRPC_PORT", "all addresses"]),
+        (f"{TOKENS}JWT_HS256_SECRET={'s' * 32}\nGRPC_PORT=50051", ["JWT_HS256_SECRET", "GRPC_PORT"]),
+        ("GRPC_PORT=0", ["GRPC_PORT"]),
         ("CORS_ORIGINS=*", ["CORS_ORIGINS", "'*'"]),
         ("CORS_ORIGINS=https://maps.example.org/", ["CORS_ORIGINS", "no origin"]),
         ("CORS_ORIGINS=https://a.example null", ["CORS_ORIGINS"]),
@@ -202,6 +205,26 @@ def test_tokens_and_origins(tmp_path: Path) -> None:
     assert from_env(tmp_path, f"{TOKENS}JWT_JWKS_URL=http://127.0.0.1:8180/certs").jwt_jwks_url
     assert "hunter2" not in repr(from_env(tmp_path, f"{TOKENS}JWT_HS256_SECRET={'hunter2' * 9}"))
     assert from_env(tmp_path, "").origins == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://maps.example.org/orthoray/", "https://maps.example.org/orthoray"),
+        ("http://[::1]:8080", None),
+        ("", ""),
+    ],
+)
+def test_the_public_address(tmp_path: Path, given: str, kept: str | None) -> None:
+    expected = given if kept is None else kept or None
+    assert from_env(tmp_path, f"PUBLIC_URL={given}").public_url == expected
+
+
+@pytest.mark.parametrize(
+    "given", ["maps.example.org", "https://u:p@maps.example.org", "https://a/?x=1", "ftp://a"]
+)
+def test_a_public_address_that_is_none(tmp_path: Path, given: str) -> None:
+    assert "PUBLIC_URL" in refusal(tmp_path, f"PUBLIC_URL={given}")
 
 
 def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:

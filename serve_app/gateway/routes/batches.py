@@ -53,7 +53,9 @@ async def get_file(
         raise NotFound(NO_SUCH_FILE)
     key = check_key(batch.prefix + name)
     try:
-        return await send_object(request, storage, batch.bucket, key, kind, name.rpartition("/")[2])
+        return await send_object(
+            request, storage, batch.bucket, key, kind, name.rpartition("/")[2], immutable=False
+        )
     except NotFound:
         is_told_at_the_end = name in {COLLECTION, TABLE, SUMMARY} and batch.status in {
             "running",

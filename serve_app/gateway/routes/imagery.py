@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 
-from orthoray.contracts import Imagery, Page
+from orthoray.contracts import Asset, Imagery, Page
 from orthoray.errors import BadInput, NotFound, OrthoRayError
 from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
 from orthoray.ports import MAX_PARTS, Caller, ImageryQuery, Upload
 from serve_app.gateway.auth import CurrentCaller
+from serve_app.gateway.bounds import FORM, checked_bounds
 from serve_app.gateway.context import (
     Backend,
     Config,
@@ -25,9 +27,10 @@ from serve_app.gateway.context import (
     link_to_next,
 )
 from serve_app.gateway.files import ANY_FILE, PNG, send_object
+from serve_app.gateway.idempotency import IdempotentRoute, Subject, is_about
 from serve_app.gateway.uploads import UploadFields, receive_upload
 
-router = APIRouter(prefix="/imagery", tags=["imagery"])
+router = APIRouter(prefix="/imagery", tags=["imagery"], route_class=IdempotentRoute)
 log = structlog.get_logger(__name__)
 
 
@@ -60,6 +63,7 @@ async def upload(
     services: Backend,
     storage: Files,
     config: Config,
+    subject: Subject,
 ) -> Imagery:
     """`bands` names the bands in order, such as `R,G,B,N`, where the files themselves do not.
 
@@ -68,15 +72,36 @@ async def upload(
     `field.tif.msk`, is sent beside its `field.tif`.
     """
     stored = await receive_upload(
-        request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes
+        request, storage, config.imagery_bucket, caller.tenant, config.max_upload_bytes, subject
     )
-    try:
-        imagery = await services.imagery.register(caller.tenant, stored)
-    except BaseException:
-        await asyncio.shield(_undo(services, caller, stored))
-        raise
+    imagery = await catalogue(
+        services, caller, stored, told=is_about(request, stored.told()), is_keyed=subject is not None
+    )
     response.headers["Location"] = f"/imagery/{imagery.id}"
     return imagery
+
+
+async def catalogue(
+    services: Services,
+    caller: Caller,
+    stored: Upload,
+    *,
+    told: Awaitable[None] | None = None,
+    is_keyed: bool = False,
+) -> Imagery:
+    """The record of stored files; where there is none in the end, nothing of them stays.
+
+    `told` is awaited first. `is_keyed`: the record's id follows from the key that the client gave the request.
+    """
+    try:
+        if told is not None:
+            await told
+        return await services.imagery.register(caller.tenant, stored)
+    except BaseException:
+        # What has a key is found by its repeat; and a row of its id may be another attempt's that went well.
+        undo = _clean_up if is_keyed else _undo
+        await asyncio.shield(undo(services, caller, stored))
+        raise
 
 
 async def _undo(services: Services, caller: Caller, stored: Upload) -> None:
@@ -125,12 +150,10 @@ def _bbox(text: str | None) -> tuple[float, float, float, float] | None:
     if text is None:
         return None
     try:
-        west, south, east, north = (float(part) for part in text.split(","))
+        degrees = [float(part) for part in text.split(",")]
     except ValueError:
-        raise BadInput("bbox is west,south,east,north in degrees: bbox=28.1,46.9,29.0,47.5") from None
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise BadInput("bbox is west,south,east,north in degrees, with west <= east and south <= north.")
-    return west, south, east, north
+        raise BadInput(f"{FORM}: bbox=28.1,46.9,29.0,47.5") from None
+    return checked_bounds(degrees)
 
 
 @router.get("/{imagery_id}", summary="One record")
@@ -148,12 +171,21 @@ async def content(
     asset: Annotated[int, Query(ge=0, description="which of the imagery's files, from 0")] = 0,
 ) -> Response:
     imagery = await services.imagery.get(caller.tenant, imagery_id)
-    if asset >= len(imagery.assets):
-        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
-    file = imagery.assets[asset]
+    file = asset_of(imagery, asset)
     return await send_object(
         request, storage, imagery.bucket, file.object_key, file.content_type, file.filename, download=True
     )
+
+
+def asset_of(imagery: Imagery, number: int) -> Asset:
+    """One of its files, from 0.
+
+    Raises:
+        NotFound: it has fewer.
+    """
+    if not 0 <= number < len(imagery.assets):
+        raise NotFound(f"This imagery has {len(imagery.assets)} files: asset counts from 0.")
+    return imagery.assets[number]
 
 
 @router.get("/{imagery_id}/thumbnail", summary="A small picture", responses=PNG, response_class=Response)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from orthoray.contracts import AnalysisRequest, AnalysisRun, Imagery, Page, Report, RunStatus, Statistics
 from orthoray.errors import BadInput, NotFound, WrongState
 from orthoray.ports import Caller
+from orthoray.standings import Standing
 from serve_app.gateway.auth import CurrentCaller
+from serve_app.gateway.caching import BY_CALLER, IMMUTABLE, is_known
 from serve_app.gateway.context import Backend, Files, Limit, Next, Services, link_to_next
 from serve_app.gateway.files import PNG, TIFF, send_object
+from serve_app.gateway.idempotency import IdempotentRoute, Subject
+from serve_app.gateway.preferences import AT_ONCE, Preferred
+from serve_app.gateway.streams import HEADERS, SSE, events_of, place_of
+from serve_app.gateway.watching import Following
 
-router = APIRouter(prefix="/analysis-runs", tags=["analysis"])
+router = APIRouter(prefix="/analysis-runs", tags=["analysis"], route_class=IdempotentRoute)
 
 
 class ExpandedRun(AnalysisRun):
@@ -27,13 +34,19 @@ class ExpandedRun(AnalysisRun):
     report: Report | None = None
 
 
-@router.post("", status_code=202, summary="Analyse an image")
+@router.post("", status_code=202, summary="Analyse an image", responses=AT_ONCE)
 async def create(
-    request: AnalysisRequest, response: Response, caller: CurrentCaller, services: Backend
+    request: AnalysisRequest,
+    response: Response,
+    caller: CurrentCaller,
+    services: Backend,
+    subject: Subject,
+    following: Following,
+    preferred: Preferred,
 ) -> AnalysisRun:
-    run = await services.analysis.create(caller.tenant, request)
+    run = await services.analysis.create(caller.tenant, request, subject)
     response.headers["Location"] = f"/analysis-runs/{run.id}"
-    return run
+    return await preferred.awaited(response, following.runs, caller.tenant, run, services.analysis.get)
 
 
 @router.get("", summary="List runs, newest first")
@@ -93,7 +106,36 @@ async def delete(run_id: UUID, caller: CurrentCaller, services: Backend) -> Resp
     return JSONResponse({"id": str(run_id), "status": status}, status_code=202)
 
 
-async def _completed(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+@router.get(
+    "/{run_id}/events", summary="How it goes on, until it ends", responses=SSE, response_class=Response
+)
+async def events(
+    request: Request,
+    run_id: UUID,
+    caller: CurrentCaller,
+    services: Backend,
+    following: Following,
+    last_event_id: Annotated[str | None, Header(description="`id` of the last event that arrived")] = None,
+) -> Response:
+    """Server-Sent Events: `state` for every change of `status` and `progress` for the steps between, each with `id`, `status`,
+    `progress`, `attempts` and `error`. The first one tells how things are. The stream ends with the run; one that lasts ten
+    minutes is cut, and goes on with `Last-Event-ID`. `deleted`: the run is there no more."""
+    run = await services.analysis.get(caller.tenant, run_id)
+    standing, after = Standing.of(caller.tenant, run), place_of(last_event_id)
+    if standing.is_final and after is not None and after >= standing.place:
+        return Response(status_code=204)
+    following.runs.check_room(caller.tenant)
+    if getattr(request.state, "head", False):
+        return Response(media_type="text/event-stream", headers=HEADERS)
+    told = events_of(following.runs, standing, after)
+    return StreamingResponse(told, media_type="text/event-stream", headers=HEADERS)
+
+
+async def completed_run(services: Services, caller: Caller, run_id: UUID) -> AnalysisRun:
+    """
+    Raises:
+        WrongState: it has no results.
+    """
     run = await services.analysis.get(caller.tenant, run_id)
     if run.status != "completed":
         reason = f": {run.error}" if run.error else "; ask again when it is completed."
@@ -105,7 +147,7 @@ async def _completed(services: Services, caller: Caller, run_id: UUID) -> Analys
 async def heatmap(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     return await send_object(
         request,
         storage,
@@ -120,7 +162,7 @@ async def heatmap(
 async def index_raster(
     request: Request, run_id: UUID, caller: CurrentCaller, services: Backend, storage: Files
 ) -> Response:
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
     name = f"{run.index_type}-{run_id}.tif"
     return await send_object(
         request, storage, run.heatmap_bucket or "", run.index_key or "", "image/tiff", name, download=True
@@ -128,8 +170,11 @@ async def index_raster(
 
 
 @router.get("/{run_id}/statistics", summary="The statistics")
-async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> Statistics:
-    run = await _completed(services, caller, run_id)
+async def statistics(
+    run_id: UUID, response: Response, caller: CurrentCaller, services: Backend
+) -> Statistics:
+    run = await completed_run(services, caller, run_id)
+    response.headers["Cache-Control"] = IMMUTABLE
     if run.statistics is None:
         raise NotFound("This run has no statistics.")
     return run.statistics
@@ -138,10 +183,15 @@ async def statistics(run_id: UUID, caller: CurrentCaller, services: Backend) -> 
 @router.get("/{run_id}/legend", summary="The legend of the heatmap", responses=PNG, response_class=Response)
 async def legend(request: Request, run_id: UUID, caller: CurrentCaller, services: Backend) -> Response:
     """A picture; with `Accept: application/json` the same as data: stops (value, colour) and classes."""
-    run = await _completed(services, caller, run_id)
+    run = await completed_run(services, caller, run_id)
+    headers = {"Cache-Control": IMMUTABLE, "Vary": f"Accept, {BY_CALLER}"}
     if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse(run.legend)
-    return Response(await asyncio.to_thread(_draw_legend, run), media_type="image/png")
+        return JSONResponse(run.legend, headers=headers)
+    # The drawing depends on the run, which has ended, and on the version that draws.
+    headers["ETag"] = f'"{run_id}-{version("orthoray")}"'
+    if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(await asyncio.to_thread(_draw_legend, run), media_type="image/png", headers=headers)
 
 
 def _draw_legend(run: AnalysisRun) -> bytes:

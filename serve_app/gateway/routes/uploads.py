@@ -19,9 +19,10 @@ from orthoray.storage.parts import MAX_PART_COUNT, PartWriter, StoredPart
 from orthoray.uploads import MAX_PARTS_SHOWN, Digest, PartedUpload, PartPlace, UploadCompletion, UploadWish
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend, Parts
+from serve_app.gateway.idempotency import IdempotentRoute, Subject
 from serve_app.gateway.uploads import UploadFields
 
-router = APIRouter(prefix="/imagery/uploads", tags=["imagery"])
+router = APIRouter(prefix="/imagery/uploads", tags=["imagery"], route_class=IdempotentRoute)
 
 Number = Annotated[int, Path(ge=1, le=MAX_PART_COUNT, description="of the part, from 1")]
 
@@ -50,14 +51,15 @@ class PutPart(BaseModel):
 
 @router.post("", status_code=201, summary="Begin to upload a large file in parts")
 async def begin(
-    body: UploadRequest, response: Response, caller: CurrentCaller, services: Backend
+    body: UploadRequest, response: Response, caller: CurrentCaller, services: Backend, subject: Subject
 ) -> PartedUpload:
     """PUT each part to its `url`, in any order and as often as needed, then POST `complete`.
 
     Where files lie on S3, the addresses are presigned ones of the S3 server and good for an hour: GET the upload for fresh ones.
     Else they are paths of this API. An upload that gets no part for seven days is given up.
     """
-    upload = await services.imagery.begin_upload(caller.tenant, body.wish())
+    wish = body.wish().model_copy(update={"id": subject})
+    upload = await services.imagery.begin_upload(caller.tenant, wish)
     response.headers["Location"] = f"/imagery/uploads/{upload.id}"
     return upload
 

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors import callbacks
-from actors.callbacks import CallbackRetry, NotDelivered, Refused, Sender, deliver
+from actors.callbacks import CallbackRetry, NotDelivered, Refused, Sender, Teller, deliver
 from orthoray.callbacks import (
     MAX_ATTEMPTS,
     CallbackPolicy,
@@ -23,6 +23,7 @@ from orthoray.callbacks import (
 )
 from orthoray.errors import Unavailable
 from orthoray.ports import CallbackOrder
+from orthoray.queue import PutOff
 
 POLICY = CallbackPolicy(new_secret(), parse_networks("127.0.0.1"))
 RUN = UUID(int=1)
@@ -180,6 +181,37 @@ def test_what_is_away_is_told_without_addresses() -> None:
     ]
 
 
+def test_a_slow_receiver_has_a_share_of_the_places_only() -> None:
+    """And whoever is put off has made no attempt."""
+    receiver, started = Received(b"", hang=True), []
+
+    async def start(subject: UUID) -> CallbackOrder | None:
+        started.append(subject)
+        return order(port)
+
+    async def end(_subject: UUID, _error: str | None, _given_up: bool) -> None:
+        pass
+
+    async def all_at_once() -> list[BaseException | None]:
+        nonlocal port
+        async with await asyncio.start_server(receiver, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            teller = Teller(POLICY, start, end)
+            telling = [asyncio.ensure_future(teller.tell(RUN, "a", "slow.example")) for _ in range(20)]
+            await asyncio.wait(telling, timeout=0.5)
+            over = [one for one in telling if one.done()]
+            for one in telling:
+                one.cancel()
+            await asyncio.wait(telling)
+            return [one.exception() for one in over]
+
+    port = 0
+    put_off = asyncio.run(all_at_once())
+    assert len(started) == callbacks.TO_HOST
+    assert len(put_off) == 20 - callbacks.TO_HOST
+    assert all(isinstance(error, PutOff) for error in put_off)
+
+
 def test_nothing_to_tell_and_nothing_to_sign_with() -> None:
     ends = Ends()
     asyncio.run(deliver(None, Sender(POLICY), ends))
@@ -196,4 +228,4 @@ def test_a_job_waits_as_its_attempt_says_and_not_long_for_services_of_ours() -> 
         assert decision.retry_at is not None
         return decision
 
-    assert wait(NotDelivered("x", 600)).retry_at > wait(Unavailable()).retry_at
+    assert wait(NotDelivered("x", 600)).retry_at > wait(PutOff(60)).retry_at > wait(Unavailable()).retry_at

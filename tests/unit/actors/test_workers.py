@@ -76,7 +76,7 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     for module in (analysis_worker, report_worker):
         monkeypatch.setattr(module, "call_off", found.append)
         monkeypatch.setattr(module, "alive_nodes", list)
-    monkeypatch.setattr(analysis_worker, "ASK_EVERY_S", 0.02)
+    monkeypatch.setattr(compute, "ASK_EVERY_S", 0.02)
     monkeypatch.setattr(compute, "INSIST_WAITS_S", (0.0, 0.0))
     return found
 
@@ -122,12 +122,40 @@ def test_a_run_that_is_not_wanted_is_cancelled(
 
 
 def test_a_silent_task_is_cancelled_too(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
-    monkeypatch.setattr(analysis_worker, "CALL_OFF_S", 0.02)
+    monkeypatch.setattr(compute, "CALL_OFF_S", 0.02)
     service = Service(report_progress=[True, True, False])
     with pytest.raises(NotWanted):
         analyse(monkeypatch, service, "node", SILENCE)
     assert len(cancelled) == 1
     assert service.calls == ["start_run", *["report_progress"] * 3, "clean_up"]
+
+
+def test_a_large_run_that_waits_for_its_place_is_asked_about_and_gives_it_back(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    service = Service(report_progress=[True, True, False])
+    worker = worker_of(AnalysisWorker, service)
+    task = SimpleNamespace(remote=lambda *_: stream((OUTCOME,)), options=lambda **_: task)
+    monkeypatch.setattr(analysis_worker, "analyse_large_object", task)
+    monkeypatch.setattr(analysis_worker, "task_for", lambda *_: (task, Demand(1, 1)))
+
+    async def work() -> None:
+        for _ in range(2):
+            await worker._few.acquire()
+        with pytest.raises(NotWanted):
+            await worker._analyse(RUN)
+        assert "complete_run" not in service.calls
+        service.answers["report_progress"] = [True]
+        waiting = asyncio.ensure_future(worker._analyse(RUN))
+        await asyncio.sleep(0.1)
+        assert "complete_run" not in service.calls
+        worker._few.release()
+        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(worker._few.acquire(), 10)  # given back
+
+    asyncio.run(work())
+    assert service.calls.count("complete_run") == 1
+    assert not cancelled, "what waits has no task yet"
 
 
 def test_missed_calls_cost_no_result(monkeypatch: pytest.MonkeyPatch, cancelled: list[object]) -> None:
@@ -177,7 +205,7 @@ def test_work_that_no_node_can_take_is_given_up_with_a_reason(
 ) -> None:
     monkeypatch.setattr(nodes, "alive_nodes", list)
     monkeypatch.setattr(nodes, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(analysis_worker, "LOOK_S", 0.01)
+    monkeypatch.setattr(compute, "LOOK_S", 0.01)
 
     async def never(*_: object) -> AsyncIterator[Any]:
         await asyncio.sleep(60)
@@ -203,6 +231,17 @@ def test_a_report_is_completed_though_a_call_is_missed(
     render(monkeypatch, service, "reports/a.pdf")
     assert service.calls == ["start_report", "complete_report", "complete_report"]
     assert not cancelled
+
+
+def test_a_rendering_that_nobody_wants_is_cancelled_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, cancelled: list[object]
+) -> None:
+    monkeypatch.setattr(compute, "CALL_OFF_S", 0.02)
+    service = Service(is_wanted=[True, Unavailable(), False])
+    with pytest.raises(NotWanted):
+        render(monkeypatch, service, SILENCE)
+    assert len(cancelled) == 1
+    assert service.calls == ["start_report", *["is_wanted"] * 3, "clean_up"]
 
 
 def test_no_rendering_goes_on_without_its_job(

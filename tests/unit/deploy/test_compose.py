@@ -79,7 +79,10 @@ def test_who_is_waited_for_can_say_that_it_is_ready(name: str) -> None:
 def test_only_the_gateway_is_reached_from_other_machines() -> None:
     published = {port for service in SERVICES.values() for port in service.get("ports", [])}
     others = {port for port in published if not port.startswith("127.0.0.1:")}
-    assert others == {"${GATEWAY_BIND:-0.0.0.0}:${GATEWAY_PORT:-8080}:8080"}
+    assert others == {
+        "${GATEWAY_BIND:-0.0.0.0}:${GATEWAY_PORT:-8080}:8080",
+        "${GRPC_BIND:-127.0.0.1:50051}:50051",
+    }
     assert not any(
         port.startswith("127.0.0.1:") and re.search(r":(5432|6379|9000)$", port) for port in published
     )

@@ -16,6 +16,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from orthoray.callbacks import new_secret
 from orthoray.settings import Settings
+from serve_app.local.ingress import ingress_environment
 from serve_app.workers import BESIDE_SERVICES
 
 ROOT = Path(__file__).parents[3]
@@ -177,10 +178,11 @@ def test_the_gateway_finds_the_pods_that_serve() -> None:
     ports = {
         port["name"]: port["containerPort"] for port in PODS["services"]["spec"]["containers"][0]["ports"]
     }
-    assert (
-        ports[gateway["ports"][0]["targetPort"]]
-        == yaml.safe_load(SERVICE["serveConfigV2"])["http_options"]["port"]
-    )
+    served = yaml.safe_load(SERVICE["serveConfigV2"])
+    assert [ports[port["targetPort"]] for port in gateway["ports"]] == [
+        served["http_options"]["port"],
+        served["grpc_options"]["port"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["head", *GROUPS])
@@ -299,4 +301,5 @@ def test_workers_of_the_queues_keep_to_the_pods_that_know_the_settings() -> None
 @pytest.mark.parametrize("name", ["head", *GROUPS])
 def test_every_node_has_the_same_ingress(name: str) -> None:
     (container,) = PODS[name]["spec"]["containers"]
-    assert {"name": "RAY_SERVE_ENABLE_HA_PROXY", "value": "1"} in container["env"]
+    told = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert ingress_environment("haproxy").items() <= told.items()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.local.ingress import ingress_environment
+
 SCRIPT = Path(__file__).parents[3] / "deploy" / "ray-node"
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
 
@@ -15,7 +17,7 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The script with a `ray` and a `python` that tell how they were called."""
     for name in ("ray", "python"):
         program = folder / name
-        program.write_text('#!/bin/sh\necho "$RAY_SERVE_ENABLE_HA_PROXY|$*"\n')
+        program.write_text('#!/bin/sh\necho "$RAY_SERVE_ENABLE_HA_PROXY|$*"; env >&2\n')
         program.chmod(0o755)
     return subprocess.run(
         [SCRIPT, "--head", "--labels=role=services"],
@@ -34,6 +36,8 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_the_ingress_is_what_the_setting_says(tmp_path: Path, settings: dict[str, str], flag: str) -> None:
     answer = start(tmp_path, **TOKEN, **settings)
     assert answer.stdout == f"{flag}|start --head --labels=role=services\n"
+    told = dict(line.split("=", 1) for line in answer.stderr.splitlines())
+    assert ingress_environment(settings.get("SERVE_INGRESS", "proxy")).items() <= told.items()
 
 
 @pytest.mark.parametrize(

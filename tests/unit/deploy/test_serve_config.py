@@ -13,6 +13,7 @@ from ray.serve.schema import ServeDeploySchema
 from orthoray.remote import APPLICATION
 from orthoray.settings import Settings
 from serve_app.app import _replicas
+from serve_app.rpc.server import grpc_options
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "deploy" / "serve.yaml").read_text(encoding="utf-8")
@@ -24,6 +25,9 @@ def test_serve_accepts_it() -> None:
     assert [application.name for application in config.applications] == [APPLICATION]
     assert config.applications[0].import_path == "serve_app.app:build"
     assert config.http_options.port == 8080
+    assert config.grpc_options is not None
+    code = grpc_options(config.grpc_options.port).model_dump()
+    assert config.grpc_options.model_dump() == code
 
 
 def test_its_deployments_are_those_of_the_code() -> None:

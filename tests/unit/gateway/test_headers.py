@@ -37,7 +37,7 @@ def test_private_json_is_stored_nowhere_and_never_run_or_framed(house: Any, path
 def test_files_keep_the_headers_that_they_set(house: Any) -> None:
     image = house.upload().json()["id"]
     headers = house.client.get(f"/imagery/{image}/content").headers
-    assert headers["cache-control"] == "private, max-age=0, must-revalidate"
+    assert headers["cache-control"] == "private, max-age=604800, immutable"
     assert headers["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
 

@@ -19,7 +19,8 @@ OURS = {errors.ConfigurationError, OrthoRayError}
 EXPECTED = {
     "BadInput": 400, "NotAuthenticated": 401, "NotAllowed": 403, "NotFound": 404, "WrongState": 409, "TooLarge": 413,
     "NotAnImage": 415, "TruncatedImage": 415, "Impossible": 422, "MissingBands": 422, "UnknownIndex": 422,
-    "TooSlow": 408, "TooMany": 429, "Unavailable": 503, "TimedOut": 504, "ConfigurationError": 500, "OrthoRayError": 500,
+    "InFlight": 409, "KeyReused": 422, "TooSlow": 408, "TooMany": 429,
+    "Unavailable": 503, "NoNode": 503, "TimedOut": 504, "ConfigurationError": 500, "OrthoRayError": 500,
 }  # fmt: skip
 
 

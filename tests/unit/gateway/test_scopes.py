@@ -43,6 +43,10 @@ class Operation:
         return "{" in self.path or self.name in BY_BODY
 
 
+# Its fields have a walk of their own: test_graph_scopes.
+EVERYTHING = (
+    "{ imageryList { nodes { id } } runs { nodes { id } } reports { nodes { id } } batches { nodes { id } } }"
+)
 # What these are about stands in their body.
 BY_BODY = {"POST /analysis-runs", "POST /reports"}
 
@@ -80,6 +84,7 @@ class Walk:
             "report_id": report["id"],
             "batch_id": str(batch_id),
             "name": "collection.json",
+            "collection_id": f"index-{self.run['index_type']}",
         }
 
     def operations(self) -> Iterator[Operation]:
@@ -105,6 +110,7 @@ class Walk:
             "PUT /imagery/uploads/{upload_id}/parts/{number}": {"content": self.house.png},
             "POST /imagery/uploads/{upload_id}/complete": {},
             "POST /analysis-runs": {"json": {"imagery_id": self.ids["imagery_id"]}},
+            "POST /graphql": {"json": {"query": EVERYTHING}},
             "POST /reports": {"json": {"analysis_run_id": self.ids["run_id"]}},
         }.get(operation.name, {"json": {}} if operation.method in {"POST", "PUT", "PATCH"} else {})
 

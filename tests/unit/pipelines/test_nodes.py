@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orthoray.errors import Unavailable
+from orthoray.errors import NoNode
 from pipelines import nodes
 from pipelines.nodes import Demand, Patience, placed
 
@@ -62,7 +62,7 @@ def test_patience_ends_only_where_no_node_could_ever_take_it(monkeypatch: pytest
     patience = Patience(RUN)
     patience.check([CPU])  # busy, but it can
     patience.check([SERVICES])  # for 500 s
-    with pytest.raises(Unavailable, match="role=cpu"):
+    with pytest.raises(NoNode, match="role=cpu"):
         patience.check([SERVICES])
 
 
@@ -70,5 +70,5 @@ def test_patience_with_a_gpu_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(nodes, "PATIENCE_S", 0.0)
     patience = Patience(RUN, Demand(0, 400, gpus=0.25))
     patience.check([CPU, a_node(1, "gpu", gpus=1)])
-    with pytest.raises(Unavailable):
+    with pytest.raises(NoNode):
         patience.check([CPU])

@@ -12,7 +12,8 @@ from stac_rules import EO_NAMES, expect_valid
 
 from orthoray.batches import ItemResult
 from orthoray.contracts import Asset, Findings
-from pipelines.stac import COMMON_NAMES, EXTENSIONS, Collection, item_dict
+from pipelines.stac import Collection, item_dict
+from pipelines.stac_fields import COMMON_NAMES, EXTENSIONS
 
 
 def expect_projection(item: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def test_strips_cover_every_row_once(height, width):
 
 
 def test_results_are_in_order_and_two_threads_work(two_processors):
-    together = threading.Barrier(2, timeout=10)
+    together, before = threading.Barrier(2, timeout=10), threading.active_count()
 
     def work(item):
         if item < 2:
@@ -48,7 +48,7 @@ def test_results_are_in_order_and_two_threads_work(two_processors):
         return item * item
 
     assert run_in_threads(work, range(50)) == [item * item for item in range(50)]
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
 
 
 @pytest.mark.parametrize("items", [[], [7]])
