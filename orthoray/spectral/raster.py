@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
@@ -234,11 +235,14 @@ def _open(location: Path, kind: Format, overview_level: int | None) -> Any:
 def _gdal_errors(opening: Format | None = None) -> Iterator[None]:
     try:
         yield
-    except RasterioIOError as error:
+    except (
+        RasterioIOError,
+        CPLE_BaseError,
+    ) as error:  # the latter come of some questions about an open dataset
         raise _explained(error, opening) from error
 
 
-def _explained(error: RasterioIOError, opening: Format | None) -> OrthoRayError:
+def _explained(error: Exception, opening: Format | None) -> OrthoRayError:
     text = f"{error} {error.__cause__}"
     if "libjpeg to allocate" in text:
         return TooLarge("This progressive JPEG is too large to decode: save it as a baseline JPEG or a TIFF.")

@@ -153,6 +153,19 @@ def whole(suffix: str) -> bytes:
         return path.read_bytes()
 
 
+def test_a_photo_whose_exif_is_damaged_is_read_or_refused(tmp_path: Path) -> None:
+    """GDAL reads EXIF when it is asked for colours, and what it says then is no error of reading."""
+    content = bytearray(whole("jpg"))
+    at = content.index(b"Exif\0\0") + 6
+    path = tmp_path / "photo.jpg"
+    for place in range(8):
+        damaged = bytearray(content)
+        damaged[at + place] = 0x4D
+        path.write_bytes(damaged)
+        with suppress(OrthoRayError):
+            inspect(path)
+
+
 READERS = (read_metadata, inspect, check_complete)
 CHANGES = st.lists(
     st.tuples(
