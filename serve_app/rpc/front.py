@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from orthoray.storage.base import Storage
 from serve_app.gateway.auth import Authenticator
 from serve_app.gateway.context import GatewayConfig, Services
+from serve_app.gateway.limits import Limiter
+from serve_app.gateway.rates import Rates
 from serve_app.gateway.tokens import verifier_of
 from serve_app.rpc.analysis import AnalysisRpcs
 from serve_app.rpc.gate import Context, Gate
@@ -40,7 +42,8 @@ class Front:
             if (handler := getattr(group, _snake(rpc.name), None)) is not None
         }
         authenticator = Authenticator(services.imagery, config.auth_mode, verifier_of(config.tokens))
-        self.gate = Gate(handlers, services.imagery, authenticator)
+        limiter = Limiter(Rates(config.requests_per_minute), config.requests_at_once)
+        self.gate = Gate(handlers, services.imagery, authenticator, limiter)
         self.health = Health(services)
 
 

@@ -21,6 +21,7 @@ from orthoray.ports import Caller, ImageryPort
 from orthoray.telemetry import TRACE, note, step
 from serve_app.gateway.audit import MAX_TEXT, end_write, write_of
 from serve_app.gateway.auth import Authenticator, key_in
+from serve_app.gateway.limits import Limiter
 from serve_app.gateway.middleware import MAX_JSON_BYTES
 from serve_app.gateway.problems import full_disk
 from serve_app.gateway.scopes import require
@@ -96,7 +97,11 @@ class Gate:
     """Calls come in as `answer` (one message) and `answers` (a stream), and reach the handlers by name: GetRun is `get_run`."""
 
     def __init__(
-        self, handlers: Mapping[str, Any], imagery: ImageryPort, authenticator: Authenticator
+        self,
+        handlers: Mapping[str, Any],
+        imagery: ImageryPort,
+        authenticator: Authenticator,
+        limiter: Limiter,
     ) -> None:
         """
         Raises:
@@ -107,6 +112,7 @@ class Gate:
         self._handlers = handlers
         self._imagery = imagery
         self._authenticator = authenticator
+        self._limiter = limiter
         self._slots = Slots()
 
     async def answer(self, rpc: Rpc, request: Any, context: Context) -> Message:
@@ -177,10 +183,16 @@ class Gate:
         """Who is calling, may they, and what becomes of it: in the order that HTTP requests take.
 
         Raises:
-            NotAuthenticated, NotAllowed, TooLarge, Unavailable: they may not, or not now.
+            NotAuthenticated, NotAllowed, TooLarge, TooMany, Unavailable: they may not, or not now.
         """
-        rpc = call.rpc
         call.caller = await self._authenticator.identify(_credentials(call))
+        with self._limiter.admitted(call.caller):
+            async with self._audited(call, request):
+                yield
+
+    @asynccontextmanager
+    async def _audited(self, call: Call, request: Any) -> AsyncIterator[None]:
+        rpc = call.rpc
         if not rpc.takes_stream:
             call.ids = _ids(request)
         if not rpc.writes:

@@ -15,7 +15,6 @@ from starlette.datastructures import Headers
 from orthoray.errors import BadInput, TooLarge
 from orthoray.keys import thumbnail_key
 from orthoray.moments import Moment
-from orthoray.options import PLAIN_TEXT
 from orthoray.ports import MAX_PARTS, ImageryQuery
 from orthoray.storage.base import Storage
 from serve_app.gateway.bounds import checked_bounds
@@ -29,6 +28,7 @@ from serve_app.rpc.messages import Paging, checked, fields_of, id_of, message_of
 
 # A client that sends nothing for so long is gone, or holds its place for nothing.
 IDLE_S = 60.0
+_HEADER_TEXT = r"^[\x20-\x7e]*$"
 
 
 class Listing(Paging):
@@ -40,7 +40,7 @@ class FileStart(BaseModel):
     """Of one file of an upload."""
 
     filename: str = Field(min_length=1, max_length=1024)
-    content_type: str | None = Field(default=None, max_length=128, pattern=PLAIN_TEXT)
+    content_type: str | None = Field(default=None, max_length=128, pattern=_HEADER_TEXT)
     size_bytes: int | None = Field(default=None, ge=1)
 
 

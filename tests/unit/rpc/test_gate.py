@@ -21,6 +21,8 @@ from structlog.testing import capture_logs
 
 from orthoray.errors import OrthoRayError, Unavailable
 from orthoray.ports import Caller, Write
+from serve_app.gateway.limits import Limiter
+from serve_app.gateway.rates import Rates
 from serve_app.rpc import gate
 from serve_app.rpc import orthoray_pb2 as pb
 from serve_app.rpc.gate import Gate, Slots
@@ -210,7 +212,17 @@ def test_a_client_that_does_not_wait_is_not_worked_for(house: Any) -> None:
 
 def test_a_handler_that_is_missing_keeps_the_gateway_from_starting(house: Any) -> None:
     with pytest.raises(RuntimeError, match="GetRun"):
-        Gate({"ListRuns": None}, house.imagery, house.front.gate._authenticator)
+        Gate({"ListRuns": None}, house.imagery, house.front.gate._authenticator, house.front.gate._limiter)
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(house: Any) -> None:
+    house.front.gate._limiter = Limiter(Rates(2), 128)
+    api = house.client()
+    for _ in range(2):
+        api.ListImagery(pb.ListImageryRequest())
+    with pytest.raises(grpc.RpcError) as refused:
+        api.ListImagery(pb.ListImageryRequest())
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_without_authentication_everybody_is_let_in(make_house: Any) -> None:
