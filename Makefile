@@ -30,10 +30,10 @@ run: $(READY)  ## start everything, analyse two sample images, and serve until C
 
 test: lint  ## run all tests, with real servers, Ray and processes
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto tests/unit
-	@$(BIN)/python -m pytest $(LANES) -m "not trials and not thorough" tests/faults tests/acceptance tests/integration
+	@$(BIN)/python -m pytest $(LANES) tests/acceptance tests/integration
 	@$(BIN)/python -m pytest tests/cluster
 
-test-faults: $(READY)  ## break running installations in all ways, and see that nothing is lost (some of it is in test)
+test-faults: $(READY)  ## break running installations in all ways, and see that nothing is lost (half an hour)
 	@$(BIN)/python -m pytest $(LANES) tests/faults
 
 test-fast: $(READY)  ## run the quick tests, which need neither Ray nor servers

@@ -17,8 +17,6 @@ from rasterio.windows import Window
 from scenes import photo
 from stack import eventually
 
-pytestmark = pytest.mark.thorough
-
 # Calling off is asked for within a second, and a process that does not end by itself is killed three seconds later.
 STOPS_WITHIN_S = 15.0
 

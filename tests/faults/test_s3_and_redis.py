@@ -114,7 +114,6 @@ def test_an_s3_server_that_is_killed_and_comes_back(servers: Servers) -> None:
     told("S3 killed for 20 s", found, began)
 
 
-@pytest.mark.thorough
 def test_an_s3_server_that_misbehaves(servers: Servers) -> None:
     """Errors, cut and slow connections, and silence, each for a while and for a part of the connections."""
     began = time.monotonic()

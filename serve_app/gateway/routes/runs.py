@@ -71,11 +71,13 @@ async def get_run(
     caller: CurrentCaller,
     services: Backend,
     expand: str = Query(default="", max_length=64, description="imagery,report"),
-) -> dict[str, Any]:
+) -> dict[str, Any] | Response:
     wanted = {part.strip() for part in expand.split(",") if part.strip()}
     if unknown := wanted - {"imagery", "report"}:
         raise BadInput(f"expand knows imagery and report, not {sorted(unknown)[0]}.")
     run = await services.analysis.get(caller.tenant, run_id)
+    if not wanted:  # what is asked most of all need not be checked against the model that it is
+        return Response(run.model_dump_json(), media_type="application/json")
     answer: dict[str, Any] = run.model_dump()
     if "imagery" in wanted:
         answer["imagery"] = await _or_none(services, caller, run)
