@@ -46,14 +46,6 @@ def test_from_a_file_to_a_report(stack: Stack, tmp_path: Path) -> None:
             api.get(Imagery, imagery.id)
 
 
-def test_parts_go_straight_to_s3(s3_stack: Stack, tmp_path: Path) -> None:
-    path = big_tiff(tmp_path / "field.tif", 2500, mark=3)
-    with Client(s3_stack.url, s3_stack.key) as api:
-        imagery = api.upload(path, parted=True)
-        assert api.download(imagery, "content", tmp_path / "back.tif").read_bytes() == path.read_bytes()
-        api.delete(imagery)
-
-
 def test_several_at_once(stack: Stack, tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(3)]
     for number, path in enumerate(files):

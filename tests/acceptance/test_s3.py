@@ -15,6 +15,7 @@ from journey import finished, start_run
 from parts import begin, big_tiff, complete, send
 from stack import Stack, eventually
 
+from orthoray.client import Client
 from serve_app.local.processes import port_is_free
 from serve_app.local.stack import ingress_folder
 
@@ -92,3 +93,11 @@ def test_haproxy_is_before_the_gateway_and_ends_with_it(s3_stack: Stack) -> None
     eventually(lambda: not s3_stack.processes(), 10, "the end of all processes")
     assert port_is_free("127.0.0.1", s3_stack.port)
     assert not files.exists()
+
+
+def test_parts_of_the_python_client_go_straight_to_s3(s3_stack: Stack, tmp_path: Path) -> None:
+    path = big_tiff(tmp_path / "field.tif", 2500, mark=3)
+    with Client(s3_stack.url, s3_stack.key) as api:
+        imagery = api.upload(path, parted=True)
+        assert api.download(imagery, "content", tmp_path / "back.tif").read_bytes() == path.read_bytes()
+        api.delete(imagery)
