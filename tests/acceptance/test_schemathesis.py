@@ -14,7 +14,7 @@ from stack import Stack
 
 pytestmark = pytest.mark.timeout(240)
 
-SECONDS = 40
+SECONDS = 20
 # Whether all that fits the document is taken depends on what is there: ids, bands of images, tokens of pages.
 EXCLUDED = "positive_data_acceptance"
 OPTIONS = (
