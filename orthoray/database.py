@@ -79,13 +79,13 @@ async def open_pool(
 
 
 async def _configure(connection: Connection) -> None:
-    # three times as fast as Python's own, and a run has a dozen columns of JSON
+    # several times as fast as Python's own, and a run has a dozen columns of JSON
     set_json_loads(from_json, connection)
 
 
 async def _check(connection: Connection) -> None:
     """Whether the server is still at the other end; asked only where something has come that nobody waits for, such as the
-    end of the connection: a question each time costs a third of what a read does."""
+    end of the connection: a question each time costs a good part of what a read does."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     if poll.poll(0):

@@ -11,20 +11,19 @@ from orthoray.storage.base import Storage
 from orthoray.storage.parts import PartStore, part_bytes_of, part_store
 from orthoray.telemetry import is_on
 from serve_app.gateway import problems
+from serve_app.gateway.admission import Admission, admission_of
 from serve_app.gateway.audit import Audit
-from serve_app.gateway.auth import Authentication, Authenticator
+from serve_app.gateway.auth import Authentication
 from serve_app.gateway.caching import Validators
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.gateway.document import describe
 from serve_app.gateway.graph.schema import build_schema
 from serve_app.gateway.headers import CORS, SecurityHeaders
-from serve_app.gateway.limits import Limiter, RateLimit
+from serve_app.gateway.limits import RateLimit
 from serve_app.gateway.middleware import BodyLimit, Head, RequestId, Traced
 from serve_app.gateway.pace import BodyPace
-from serve_app.gateway.rates import Rates
 from serve_app.gateway.routes import batches, graph, health, imagery, indices, reports, runs, stac, uploads
 from serve_app.gateway.scopes import check_scope, check_table
-from serve_app.gateway.tokens import verifier_of
 from serve_app.gateway.watching import Watch, Watches
 
 DESCRIPTION = """
@@ -39,11 +38,15 @@ Errors are `application/problem+json` (RFC 9457) and say what to do.
 
 
 def create_api(
-    services: Services, storage: Storage, config: GatewayConfig, parts: PartStore | None = None
+    services: Services,
+    storage: Storage,
+    config: GatewayConfig,
+    parts: PartStore | None = None,
+    admission: Admission | None = None,
 ) -> FastAPI:
     """An ASGI application that owns nothing: whoever made the services and the storage closes them.
 
-    `parts` None: those of the storage.
+    `parts` None: those of the storage. `admission` None: nobody else asks it.
     """
     app = FastAPI(
         title="OrthoRay",
@@ -74,14 +77,11 @@ def create_api(
     )
     app.add_middleware(BodyPace)
     app.add_middleware(Audit, imagery=services.imagery)
-    app.add_middleware(RateLimit, limiter=Limiter(Rates(config.requests_per_minute), config.requests_at_once))
-    authenticator = Authenticator(
-        services.imagery,
-        config.auth_mode,
-        verifier_of(config.tokens),
-        failures=Rates(config.failed_logins_per_minute),
+    door = admission or admission_of(services.imagery, config)
+    app.add_middleware(RateLimit, limiter=door.limiter)
+    app.add_middleware(
+        Authentication, authenticator=door.authenticator, trusted_proxies=config.trusted_proxies
     )
-    app.add_middleware(Authentication, authenticator=authenticator, trusted_proxies=config.trusted_proxies)
     if config.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=config.cors_origins, **CORS)
     app.add_middleware(SecurityHeaders, is_behind_https=config.is_behind_https)

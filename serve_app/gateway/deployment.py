@@ -14,6 +14,7 @@ from orthoray.remote import remote
 from orthoray.storage.config import StorageConfig
 from orthoray.telemetry import start_tracing
 from serve_app.doorway import guard
+from serve_app.gateway.admission import admission_of
 from serve_app.gateway.api import create_api
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.rpc.front import Front, offers_rpcs
@@ -44,7 +45,8 @@ class Gateway:
             report=remote(report, ReportPort),
             batches=remote(analysis, BatchPort),
         )
-        self._front = Front(self._services, self._storage, config)
+        self._admission = admission_of(self._services.imagery, config)
+        self._front = Front(self._services, self._storage, config, self._admission)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._services, self._storage, self._config, self._parts)
+        return create_api(self._services, self._storage, self._config, self._parts, self._admission)

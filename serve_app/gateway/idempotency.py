@@ -130,7 +130,7 @@ class Once:
 
 
 class IdempotentRoute(APIRoute):
-    """The class of all routes: those of POST honour the key, after credentials and scope and before anything else."""
+    """The class of routes where POST does something: it honours the key, after credentials and scope and before anything else."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()

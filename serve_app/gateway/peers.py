@@ -32,9 +32,22 @@ def address_of(scope: Scope, trusted: Sequence[Network] = ()) -> str:
         if behind is None:
             break
         peer = behind
-    if isinstance(peer, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((peer, _SUBSCRIBER_BITS), strict=False))
-    return str(peer)
+    return _counted(peer)
+
+
+def address_of_peer(peer: str) -> str:
+    """The same of the other end of a gRPC call, as gRPC writes it: `ipv4:192.0.2.1:50000`, `ipv6:[2001:db8::1]:50000`. No
+    proxy is believed."""
+    kind, _, place = peer.partition(":")
+    host = place.rpartition(":")[0].removeprefix("%5B").removesuffix("%5D").strip("[]")
+    found = _parsed(host) if kind in {"ipv4", "ipv6"} else None
+    return "unknown" if found is None else _counted(found)
+
+
+def _counted(address: Address) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _SUBSCRIBER_BITS), strict=False))
+    return str(address)
 
 
 def _parsed(text: str) -> Address | None:

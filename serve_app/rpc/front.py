@@ -11,11 +11,8 @@ import grpc
 from google.protobuf.message import Message
 
 from orthoray.storage.base import Storage
-from serve_app.gateway.auth import Authenticator
+from serve_app.gateway.admission import Admission
 from serve_app.gateway.context import GatewayConfig, Services
-from serve_app.gateway.limits import Limiter
-from serve_app.gateway.rates import Rates
-from serve_app.gateway.tokens import verifier_of
 from serve_app.rpc.analysis import AnalysisRpcs
 from serve_app.rpc.gate import Context, Gate
 from serve_app.rpc.health import Health
@@ -29,7 +26,9 @@ Deployed = TypeVar("Deployed", bound=type)
 class Front:
     """The gate with all handlers behind it, and health beside it."""
 
-    def __init__(self, services: Services, storage: Storage, config: GatewayConfig) -> None:
+    def __init__(
+        self, services: Services, storage: Storage, config: GatewayConfig, admission: Admission
+    ) -> None:
         groups = (
             ImageryRpcs(services, storage, config),
             AnalysisRpcs(services, storage),
@@ -41,9 +40,7 @@ class Front:
             for group in groups
             if (handler := getattr(group, _snake(rpc.name), None)) is not None
         }
-        authenticator = Authenticator(services.imagery, config.auth_mode, verifier_of(config.tokens))
-        limiter = Limiter(Rates(config.requests_per_minute), config.requests_at_once)
-        self.gate = Gate(handlers, services.imagery, authenticator, limiter)
+        self.gate = Gate(handlers, services.imagery, admission)
         self.health = Health(services)
 
 

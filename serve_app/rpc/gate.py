@@ -19,10 +19,11 @@ from starlette.datastructures import Headers
 from orthoray.errors import TooLarge, Unavailable
 from orthoray.ports import Caller, ImageryPort
 from orthoray.telemetry import TRACE, note, step
+from serve_app.gateway.admission import Admission
 from serve_app.gateway.audit import MAX_TEXT, end_write, write_of
-from serve_app.gateway.auth import Authenticator, key_in
-from serve_app.gateway.limits import Limiter
+from serve_app.gateway.auth import key_in
 from serve_app.gateway.middleware import MAX_JSON_BYTES
+from serve_app.gateway.peers import address_of_peer
 from serve_app.gateway.problems import full_disk
 from serve_app.gateway.scopes import require
 from serve_app.rpc.operations import RPCS, Rpc
@@ -47,6 +48,8 @@ class Context(Protocol):
 
     def set_details(self, details: str) -> None: ...
 
+    def peer(self) -> str: ...
+
 
 @dataclass
 class Call:
@@ -55,6 +58,8 @@ class Call:
     rpc: Rpc
     metadata: Mapping[str, str]
     request_id: str
+    address: str
+    """What failed attempts are counted under."""
     caller: Caller = field(default_factory=lambda: Caller(tenant=""))
     ids: dict[str, str] = field(default_factory=dict)
     """What the call is about, for the audit."""
@@ -96,13 +101,7 @@ class Slots:
 class Gate:
     """Calls come in as `answer` (one message) and `answers` (a stream), and reach the handlers by name: GetRun is `get_run`."""
 
-    def __init__(
-        self,
-        handlers: Mapping[str, Any],
-        imagery: ImageryPort,
-        authenticator: Authenticator,
-        limiter: Limiter,
-    ) -> None:
+    def __init__(self, handlers: Mapping[str, Any], imagery: ImageryPort, admission: Admission) -> None:
         """
         Raises:
             RuntimeError: an RPC has no handler.
@@ -111,8 +110,7 @@ class Gate:
             raise RuntimeError(f"These RPCs have no handler: {', '.join(missing)}")
         self._handlers = handlers
         self._imagery = imagery
-        self._authenticator = authenticator
-        self._limiter = limiter
+        self._admission = admission
         self._slots = Slots()
 
     async def answer(self, rpc: Rpc, request: Any, context: Context) -> Message:
@@ -132,7 +130,7 @@ class Gate:
                 async with aclosing(found):
                     async for message in found:
                         if not is_first:  # of those who watch for long: their key may have been revoked
-                            await self._authenticator.identify(_credentials(call))
+                            await self._identified(call)
                         yield message
                         is_first = False
         if call.is_refused:
@@ -151,7 +149,7 @@ class Gate:
         trailing: list[tuple[str, str | bytes]] = [("x-request-id", request_id)]
         # Now, since Serve takes a stream's metadata along with its last message, before the end.
         context.set_trailing_metadata(trailing)
-        call = Call(rpc, metadata, request_id)
+        call = Call(rpc, metadata, request_id, address_of_peer(context.peer()))
         try:
             with step(rpc.path[1:], trace, kind="server", root=True, attributes=described):
                 refused = None
@@ -185,10 +183,13 @@ class Gate:
         Raises:
             NotAuthenticated, NotAllowed, TooLarge, TooMany, Unavailable: they may not, or not now.
         """
-        call.caller = await self._authenticator.identify(_credentials(call))
-        with self._limiter.admitted(call.caller):
+        call.caller = await self._identified(call)
+        with self._admission.limiter.admitted(call.caller):
             async with self._audited(call, request):
                 yield
+
+    async def _identified(self, call: Call) -> Caller:
+        return await self._admission.authenticator.identify(_credentials(call), call.address)
 
     @asynccontextmanager
     async def _audited(self, call: Call, request: Any) -> AsyncIterator[None]:

@@ -12,13 +12,12 @@ from fastapi.responses import JSONResponse
 from pipelines.stac_fields import GEOJSON
 from serve_app.gateway.auth import CurrentCaller
 from serve_app.gateway.context import Backend
-from serve_app.gateway.idempotency import IdempotentRoute
 from serve_app.gateway.stac.asking import MAX_WORD, SearchBody, read_body, read_parameters, refuse_unserved
 from serve_app.gateway.stac.catalogue import Catalogue, Found
 from serve_app.gateway.stac.documents import CONFORMANCE, Document, imagery_item, landing
 from serve_app.gateway.stac.site import IMAGERY, CurrentSite, Site
 
-router = APIRouter(prefix="/stac", tags=["stac"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/stac", tags=["stac"])
 
 
 class GeoJson(JSONResponse):

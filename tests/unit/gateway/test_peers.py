@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthoray.callbacks import parse_networks
-from serve_app.gateway.peers import address_of
+from serve_app.gateway.peers import address_of, address_of_peer
 
 
 def scope(client: Any, *forwarded: str) -> dict[str, Any]:
@@ -51,3 +51,17 @@ def test_whatever_the_header_says(forwarded: list[str], client: str) -> None:
     found = address_of(scope((client, 0), *forwarded), TRUSTED)
     assert found
     assert address_of(scope(("10.0.0.1", 0), *forwarded), TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:192.0.2.1:50000", "192.0.2.1"),
+        ("ipv6:[2001:db8::1]:50000", "2001:db8::/64"),
+        ("ipv6:%5B2001:db8::1%5D:50000", "2001:db8::/64"),
+        ("unix:/tmp/socket", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_other_end_of_a_call(peer: str, address: str) -> None:
+    assert address_of_peer(peer) == address

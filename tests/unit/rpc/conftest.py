@@ -14,6 +14,7 @@ from PIL import Image
 from rpc_house import KEY, MAX_UPLOAD, OTHER_KEY, House, served
 
 from orthoray.storage.memory import MemoryStorage
+from serve_app.gateway.admission import admission_of
 from serve_app.gateway.context import GatewayConfig, Services
 from serve_app.rpc.front import Front
 
@@ -29,7 +30,8 @@ def make_house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]
         analysis = FakeAnalysis(imagery=imagery)
         report = FakeReport(analysis=analysis)
         config = GatewayConfig(auth_mode=auth_mode, max_upload_bytes=MAX_UPLOAD, imagery_bucket="imagery")
-        front = Front(Services(imagery, analysis, report, FakeBatches()), storage, config)
+        services = Services(imagery, analysis, report, FakeBatches())
+        front = Front(services, storage, config, admission_of(imagery, config))
         picture = io.BytesIO()
         Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(picture, "PNG")
         server = served(front)

@@ -363,6 +363,9 @@ def test_a_stream_that_serve_ends_for_a_client_that_left_is_no_upload(house: Any
 
         def set_details(self, details: str) -> None: ...
 
+        def peer(self) -> str:
+            return ""
+
     rpc = next(rpc for rpc in RPCS if rpc.name == "UploadImagery")
     heard = Heard()
     asyncio.run(house.front.gate.answer(rpc, Left(), heard))

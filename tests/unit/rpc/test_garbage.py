@@ -36,6 +36,9 @@ class Heard:
 
     def set_details(self, details: str) -> None: ...
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:50000"
+
 
 @st.composite
 def messages(draw: st.DrawFn, kind: type[Message], ids: tuple[str, ...], depth: int = 0) -> Message:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -212,17 +213,28 @@ def test_a_client_that_does_not_wait_is_not_worked_for(house: Any) -> None:
 
 def test_a_handler_that_is_missing_keeps_the_gateway_from_starting(house: Any) -> None:
     with pytest.raises(RuntimeError, match="GetRun"):
-        Gate({"ListRuns": None}, house.imagery, house.front.gate._authenticator, house.front.gate._limiter)
+        Gate({"ListRuns": None}, house.imagery, house.front.gate._admission)
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(house: Any) -> None:
-    house.front.gate._limiter = Limiter(Rates(2), 128)
+    admission = house.front.gate._admission
+    house.front.gate._admission = replace(admission, limiter=Limiter(Rates(2), 128))
     api = house.client()
     for _ in range(2):
         api.ListImagery(pb.ListImageryRequest())
     with pytest.raises(grpc.RpcError) as refused:
         api.ListImagery(pb.ListImageryRequest())
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_who_guesses_keys_is_told_to_stop(house: Any) -> None:
+    house.front.gate._admission.authenticator._failures = Rates(2)
+    codes = []
+    for number in range(4):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.client(f"a guess {number}").ListImagery(pb.ListImageryRequest())
+        codes.append(refused.value.code())
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 2 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
 
 
 def test_without_authentication_everybody_is_let_in(make_house: Any) -> None:
