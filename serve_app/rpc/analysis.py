@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from orthoray.contracts import AnalysisRequest, RunStatus
+from orthoray.standings import FINAL
 from orthoray.storage.base import Storage
 from pipelines.planning import index_catalogue
 from serve_app.gateway.context import Services
@@ -20,7 +21,6 @@ from serve_app.rpc.downloads import pieces_of
 from serve_app.rpc.gate import Call
 from serve_app.rpc.messages import Paging, checked, fields_of, id_of, message_of
 
-FINISHED = {"completed", "failed", "cancelled"}
 POLL_S = 0.5
 # Proxies in between cut streams that are silent, many of them after a minute.
 BEAT_S = 20.0
@@ -84,7 +84,7 @@ class AnalysisRpcs:
                 yield message_of(run, pb.AnalysisRun)
                 told_at = time.monotonic()
             seen = now
-            if now[0] in FINISHED:
+            if now[0] in FINAL:
                 return
             await asyncio.sleep(POLL_S)
 
